@@ -1,0 +1,52 @@
+# What a person types; .ci/run and the GitHub workflow type the same.
+PYTHON ?= python3
+BIN := .venv/bin
+export AIRFLOW_HOME := $(CURDIR)/.state/airflow
+
+.DEFAULT_GOAL := help
+.PHONY: help install run sql test lint format bench lock clean
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+install: .venv/installed ## The locked environment, in .venv
+
+.venv/installed: requirements.lock worker_image/pyproject.toml sandbox/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	@echo "Installing the locked environment into .venv"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e worker_image -e sandbox
+	@touch $@
+
+run: install ## Load demo data, or one's own: DATA=folder FROM=day TO=day
+	@$(BIN)/python -m laptop run $(if $(DATA),--data '$(DATA)') $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
+
+sql: install ## Ask the sandbox's warehouse: Q='select …' FORMAT=csv; without Q a prompt
+	@$(BIN)/python -m laptop sql $(if $(Q),--query "$$Q") $(if $(FORMAT),--format '$(FORMAT)')
+sql: export Q := $(Q)
+
+test: install lint ## Lint, types and every test that needs no cluster
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install ## Format check, lint, types, SQL style, Dockerfile
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
+	@$(BIN)/hadolint worker_image/Dockerfile
+
+format: install ## Format Python and SQL
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/sqlfluff fix --nocolor sql
+
+bench: install ## The benchmarks; results go to bench/README.md
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r bench/requirements.lock
+	@$(BIN)/python -m bench
+
+lock: ## Resolve the lock files anew
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements.lock requirements.in
+	for part in worker_image sandbox bench; do \
+	    $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet -c requirements.lock -o $$part/requirements.lock $$part/requirements.in; done
+
+clean: ## Remove the sandbox's tables, its S3 and all other state
+	@rm -rf .state

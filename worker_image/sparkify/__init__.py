@@ -1,0 +1,1 @@
+"""The steps of the Sparkify pipeline: S3 JSON to a Redshift star schema."""

@@ -1,0 +1,198 @@
+"""The command line: what the DAG and people type.
+
+Imports only the standard library at its top, so that the contract tests can parse commands without the
+worker's dependencies and a wrong command line answers at once.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from sparkify import errors
+
+# Step → the module and the function that do it; imported when needed, because each needs others' libraries.
+STEPS = {
+    "tables_create": ("tables", "create"),
+    "tables_drop": ("tables", "drop"),
+    "stage_songs": ("stage", "songs"),
+    "stage_events": ("stage", "events"),
+    "load": ("load", "load"),
+    "check": ("check", "check"),
+    "plan": ("plan", "plan"),
+    "trace": ("trace", "trace"),
+}
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    the data or the tables are wrong: retrying will not help
+  64   the command line or the settings are wrong
+  75   a passing failure: retry
+  99   there was nothing to do
+  143  terminated; the statement in flight was cancelled
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(errors.USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _day(text: str) -> date:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day of the form 2018-11-03")
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day: {error}") from error
+
+
+def _run(text: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{1,250}", text):
+        raise argparse.ArgumentTypeError("is not 1 to 250 visible ASCII characters")
+    return text
+
+
+def _songplay_id(text: str) -> str:
+    if not re.fullmatch(r"\d{1,19}-\d{1,10}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SESSION-ITEM, as in 139-1")
+    return text
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, as a parser whose result has a `step`, and `date` where the step has a day."""
+    top = _Parser(
+        prog="sparkify",
+        description="Load a music service's S3 JSON into a Redshift star schema, one step a command.",
+        epilog="examples:\n  sparkify tables create\n  sparkify stage songs\n"
+        "  sparkify stage events --date 2018-11-03\n  sparkify load --date 2018-11-03\n"
+        "  sparkify check --date 2018-11-03\n  sparkify plan --date 2018-11-03\n  sparkify trace 139-1\n\n"
+        + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(
+        group: "argparse._SubParsersAction[_Parser]", name: str, step: str, text: str, example: str
+    ) -> argparse.ArgumentParser:
+        made = group.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        made.set_defaults(step=step)
+        made.add_argument(
+            "--run", type=_run, help="name of this run in logs, ledger and check results (default: made up)"
+        )
+        return made
+
+    def with_day(made: argparse.ArgumentParser) -> None:
+        made.add_argument("--date", type=_day, required=True, help="the day (UTC), as in 2018-11-03")
+
+    def group(name: str, text: str) -> "argparse._SubParsersAction[_Parser]":
+        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        return made.add_subparsers(metavar="COMMAND", required=True)
+
+    tables = group("tables", "create or drop the schema")
+    command(tables, "create", "tables_create", "create what is not there yet", "sparkify tables create")
+    drop = command(
+        tables, "drop", "tables_drop", "drop every table, with its rows", "sparkify tables drop --yes"
+    )
+    drop.add_argument("--yes", action="store_true", help="needed: there is no way back")
+
+    stage = group("stage", "bring S3 objects into the staging tables")
+    command(
+        stage, "songs", "stage_songs", "stage songs that are new, changed or gone", "sparkify stage songs"
+    )
+    with_day(
+        command(
+            stage,
+            "events",
+            "stage_events",
+            "stage one day's events",
+            "sparkify stage events --date 2018-11-03",
+        )
+    )
+    with_day(
+        command(
+            commands,
+            "load",
+            "load",
+            "bring the star in line with staging for one day, in one transaction",
+            "sparkify load --date 2018-11-03",
+        )
+    )
+    with_day(
+        command(
+            commands,
+            "check",
+            "check",
+            "run every check of one day and keep the results",
+            "sparkify check --date 2018-11-03",
+        )
+    )
+    with_day(
+        command(
+            commands,
+            "plan",
+            "plan",
+            "say what a run of one day would do, and touch nothing",
+            "sparkify plan --date 2018-11-03",
+        )
+    )
+    trace = command(
+        commands,
+        "trace",
+        "trace",
+        "show the source line of a play and the loads that touched it",
+        "sparkify trace 139-1",
+    )
+    trace.add_argument("songplay_id", type=_songplay_id, metavar="SONGPLAY_ID", help="as in 139-1")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command; never returns."""
+    args = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    run = args.run or f"manual-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+    from sparkify.log import Log
+
+    day = getattr(args, "date", None)
+    log = Log(args.step, run, day and day.isoformat(), as_json=os.environ.get("SPARKIFY_LOG") == "json")
+    try:
+        from sparkify.settings import Settings
+
+        settings = Settings.from_env(os.environ)
+        module, function = STEPS[args.step]
+        getattr(import_module(f"sparkify.{module}"), function)(args, settings, log)
+    except errors.NothingToDo as nothing:
+        log.info(str(nothing))
+        sys.exit(nothing.exit_code)
+    except errors.SparkifyError as error:
+        log.error(str(error))
+        sys.exit(error.exit_code)
+    except errors.Terminated:
+        log.warning("terminated")
+        sys.exit(errors.TERMINATED)
+    except KeyboardInterrupt:
+        log.warning("interrupted")
+        sys.exit(128 + signal.SIGINT)
+    sys.exit(errors.DONE)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    # A second SIGTERM must not interrupt the cancelling that the first began.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise errors.Terminated

@@ -1,0 +1,58 @@
+"""The worker's log: one line an event on standard error, for people or as JSON."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TextIO
+
+_PLAIN = re.compile(r"[^\s\"'=\\]+")
+
+
+@dataclass(frozen=True)
+class Log:
+    """Writes events, each with the step, the day and the run.
+
+    As text, a line is `TIME LEVEL MESSAGE key=value …`; with `as_json`, an object a line.
+    """
+
+    step: str
+    run: str
+    day: str | None = None
+    as_json: bool = False
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+
+    def for_day(self, day: str | None) -> "Log":
+        return replace(self, day=day)
+
+    def info(self, message: str, **values: object) -> None:
+        self._write("info", message, values)
+
+    def warning(self, message: str, **values: object) -> None:
+        self._write("warning", message, values)
+
+    def error(self, message: str, **values: object) -> None:
+        self._write("error", message, values)
+
+    def _write(self, level: str, message: str, values: dict[str, object]) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        context = {"step": self.step, "day": self.day, "run": self.run}
+        event = {name: value for name, value in {**context, **values}.items() if value is not None}
+        if self.as_json:
+            record = {"time": now, "level": level, "message": message, **event}
+            line = json.dumps(record, default=str, ensure_ascii=False)
+        else:
+            pairs = " ".join(f"{name}={_text(value)}" for name, value in event.items())
+            line = f"{now} {level.upper():7} {_one_line(message)}  {pairs}"
+        print(line, file=self.stream, flush=True)
+
+
+def _text(value: object) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _one_line(message: str) -> str:
+    # A file name or a database's message may hold line breaks; a log line must not.
+    return message.replace("\r", "\\r").replace("\n", "\\n")

@@ -1,0 +1,184 @@
+"""Everything that can be set, read once from the environment into one frozen object."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sparkify.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in S3: a bucket and a prefix, which is empty or ends with a slash."""
+
+    bucket: str
+    prefix: str
+
+    def url(self, key: str = "") -> str:
+        return f"s3://{self.bucket}/{self.prefix}{key}"
+
+
+def _location(text: str) -> Location:
+    url = urlsplit(text)
+    if url.scheme != "s3" or not url.netloc or url.query or url.fragment:
+        raise ValueError("is not of the form s3://bucket/prefix")
+    prefix = url.path.strip("/")
+    return Location(url.netloc, f"{prefix}/" if prefix else "")
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _role(text: str) -> str:
+    if text == "default" or re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", text):
+        return text
+    raise ValueError("is neither the ARN of an IAM role nor the word default")
+
+
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"is not a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _number(lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) or not lowest <= float(text) <= highest:
+            raise ValueError(f"is not a number from {lowest:g} to {highest:g}")
+        return float(text)
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"is not one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise ValueError("is not a folder")
+    return Path(text)
+
+
+def _sql_folder() -> str:
+    # Beside the package's folder in a checkout; the image sets SPARKIFY_SQL.
+    return str(Path(__file__).parents[2] / "sql")
+
+
+def _setting(
+    variable: str,
+    parse: Callable[[str], Any],
+    meaning: str,
+    default: str | Callable[[], str] | None = None,
+    secret: bool = False,
+) -> Any:
+    metadata = {
+        "variable": variable,
+        "parse": parse,
+        "meaning": meaning,
+        "default": default,
+        "secret": secret,
+    }
+    return field(metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is told by its environment.
+
+    Standard AWS variables (credentials, `AWS_ENDPOINT_URL_S3` and so on) are read by the AWS libraries themselves.
+    """
+
+    source: Location = _setting(
+        "SPARKIFY_SOURCE", _location, "s3:// bucket (and prefix) that holds log_data/ and song_data/"
+    )
+    staging: Location = _setting(
+        "SPARKIFY_STAGING", _location, "s3:// bucket and prefix for parts, manifests and quarantine"
+    )
+    copy_role: str = _setting(
+        "SPARKIFY_COPY_ROLE", _role, "IAM role that COPY reads S3 with: an ARN, or default"
+    )
+    host: str = _setting("SPARKIFY_WAREHOUSE_HOST", _text, "the warehouse's host name")
+    password: str = _setting(
+        "SPARKIFY_WAREHOUSE_PASSWORD", _text, "the warehouse user's password", secret=True
+    )
+    region: str = _setting("AWS_REGION", _text, "region of the buckets")
+    port: int = _setting("SPARKIFY_WAREHOUSE_PORT", _whole(1, 65535), "the warehouse's port", "5439")
+    database: str = _setting("SPARKIFY_WAREHOUSE_DATABASE", _text, "database of the tables", "dev")
+    user: str = _setting("SPARKIFY_WAREHOUSE_USER", _text, "database user", "awsuser")
+    max_bad_ratio: float = _setting(
+        "SPARKIFY_MAX_BAD_RATIO", _number(0, 1), "share of bad lines above which a stage fails", "0.01"
+    )
+    missing_day: str = _setting(
+        "SPARKIFY_MISSING_DAY", _one_of("fail", "empty"), "what a day without objects means", "fail"
+    )
+    duplicate_days: int = _setting(
+        "SPARKIFY_DUPLICATE_DAYS",
+        _whole(0, 30),
+        "days on each side in which a copy of an event is looked for",
+        "3",
+    )
+    match_tolerance: float = _setting(
+        "SPARKIFY_MATCH_TOLERANCE",
+        _number(0, 60),
+        "seconds by which a play's and its song's duration may differ",
+        "0.5",
+    )
+    slices: int = _setting(
+        "SPARKIFY_SLICES", _whole(1, 4096), "slices of the warehouse: parts are a multiple of it", "2"
+    )
+    processes: int = _setting(
+        "SPARKIFY_PROCESSES",
+        _whole(1, 64),
+        "processes that parse one large day",
+        lambda: str(min(64, len(os.sched_getaffinity(0)))),
+    )
+    statement_timeout: int = _setting(
+        "SPARKIFY_STATEMENT_TIMEOUT", _whole(1, 86400), "seconds after which a statement is cancelled", "1800"
+    )
+    log: str = _setting("SPARKIFY_LOG", _one_of("text", "json"), "form of the log lines", "text")
+    sql: Path = _setting("SPARKIFY_SQL", _folder, "folder of the SQL files", _sql_folder)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read every setting; an empty variable counts as absent.
+
+        Raises:
+            UsageError: something is missing or wrong; the one message names all of it.
+        """
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        missing: list[str] = []
+        for setting in fields(cls):
+            variable, default = setting.metadata["variable"], setting.metadata["default"]
+            text = env.get(variable) or (default() if callable(default) else default)
+            if text is None:
+                missing.append(variable)
+                continue
+            try:
+                values[setting.name] = setting.metadata["parse"](text)
+            except ValueError as error:
+                problems.append(f"{variable}={text!r} {error}")
+        if missing:
+            problems.insert(0, f"missing: {', '.join(missing)}")
+        if problems:
+            raise UsageError(f"settings: {'; '.join(problems)}")
+        return cls(**values)
+
+    @classmethod
+    def variables(cls) -> dict[str, Mapping[str, Any]]:
+        """Name of each variable → its `meaning`, `default` (None: required) and whether it is `secret`."""
+        return {setting.metadata["variable"]: setting.metadata for setting in fields(cls)}

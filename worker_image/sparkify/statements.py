@@ -1,0 +1,50 @@
+"""Finds the SQL files: a table is a folder, a statement is a file."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Text that is not code (comments, strings) is matched first, so that a colon in it is no parameter.
+_TOKENS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(?<![:\w]):([a-z_]+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement; `name` is its path below sql/ without the ending, `parameters` its `:names`."""
+
+    name: str
+    text: str
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        return frozenset(name for name in _TOKENS.findall(self.text) if name)
+
+    def with_literals(self, literals: Mapping[str, str]) -> str:
+        """The text with each parameter replaced by SQL text.
+
+        COPY is a utility statement and takes no bind parameters.
+        """
+        return _TOKENS.sub(lambda token: literals[token[1]] if token[1] else token[0], self.text)
+
+
+def statement(sql: Path, name: str) -> Statement:
+    """The statement of sql/<name>.sql."""
+    return Statement(name, (sql / f"{name}.sql").read_text(encoding="utf-8").rstrip().rstrip(";"))
+
+
+def statements(sql: Path, pattern: str) -> Iterator[Statement]:
+    """The statements whose path below sql/ matches the pattern, in the order of their names."""
+    for path in sorted(sql.glob(pattern)):
+        yield statement(sql, str(path.relative_to(sql).with_suffix("")))
+
+
+def literal(value: str) -> str:
+    """The value as a SQL string literal.
+
+    Raises:
+        ValueError: a backslash, which Redshift and PostgreSQL read differently.
+    """
+    if "\\" in value:
+        raise ValueError(f"a backslash in {value!r}")
+    return "'" + value.replace("'", "''") + "'"

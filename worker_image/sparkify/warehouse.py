@@ -1,0 +1,238 @@
+"""The warehouse: connections, transactions that take turns, and what its errors mean.
+
+The only module that imports redshift_connector.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import redshift_connector
+
+from sparkify.errors import DataError, PassingError, SparkifyError, Terminated, UsageError
+from sparkify.log import Log
+from sparkify.settings import Settings
+from sparkify.statements import Statement, statement
+
+Row = Sequence[Any]
+Result = TypeVar("Result")
+
+ATTEMPTS = 5
+
+# What passes when the whole transaction is repeated. Redshift reports its conflicts by message, not by a
+# SQLSTATE of their own: Redshift Database Developer Guide, c_serial_isolation-serializable-isolation-troubleshooting.
+_PASSING = re.compile(
+    r"\b1023\b|serializable isolation violation|conflict with concurrent transaction"
+    r"|could not open relation with OID|deadlock detected",
+    re.IGNORECASE,
+)
+# Classes of SQLSTATE that say the server is away for a while: connection exceptions, out of resources,
+# operator intervention (PostgreSQL documentation, appendix A). 57014 is a cancelled statement.
+_AWAY = ("08", "53", "57")
+
+
+class _Passing(Exception):
+    """The transaction is rolled back, and repeating it whole may succeed."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One open connection; what it executes is committed or rolled back together."""
+
+    connection: Any
+    settings: Settings
+
+    def execute(self, name: str, /, **parameters: object) -> int:
+        """Run sql/<name>.sql; the number of rows it wrote, or -1 where the statement has none."""
+        return self._execute(statement(self.settings.sql, name), parameters).rowcount  # type: ignore[no-any-return]
+
+    def rows(self, name: str, /, **parameters: object) -> list[Row]:
+        """The rows that sql/<name>.sql selects."""
+        return list(self._execute(statement(self.settings.sql, name), parameters).fetchall())
+
+    def select(self, query: Statement, /, **parameters: object) -> tuple[list[str], list[Row]]:
+        """The column names and the rows that a statement selects."""
+        cursor = self._execute(query, parameters)
+        return [column[0] for column in cursor.description], list(cursor.fetchall())
+
+    def copy(self, name: str, /, **literals: str) -> int:
+        """Run the COPY of sql/<name>.sql, its parameters replaced by SQL text; the rows it loaded."""
+        cursor = self.connection.cursor()
+        cursor.execute(statement(self.settings.sql, name).with_literals(literals))
+        # cursor.rowcount is not set by COPY: Redshift Database Developer Guide, PG_LAST_COPY_COUNT.
+        cursor.execute("select pg_last_copy_count()")
+        return int(cursor.fetchone()[0])
+
+    def _execute(self, query: Statement, parameters: dict[str, object]) -> Any:
+        cursor = self.connection.cursor()
+        cursor.paramstyle = "named"
+        used = {name: parameters[name] for name in query.parameters}
+        cursor.execute(query.text, used or None)
+        return cursor
+
+
+@contextmanager
+def connect(settings: Settings, log: Log) -> Iterator[Any]:
+    """A connection; when the worker is terminated, the statement in flight is cancelled.
+
+    Raises:
+        UsageError: the warehouse refuses the user, the password or the database.
+        PassingError: it cannot be reached.
+    """
+    connection = _open(settings, log)
+    try:
+        yield connection
+    except Terminated:
+        _cancel(settings, log, connection)
+        raise
+    finally:
+        with suppress(Exception):
+            connection.close()
+
+
+def _open(settings: Settings, log: Log) -> Any:
+    where = f"{settings.host}:{settings.port}, database {settings.database}, user {settings.user}"
+    try:
+        connection = redshift_connector.connect(
+            host=settings.host,
+            port=settings.port,
+            database=settings.database,
+            user=settings.user,
+            password=settings.password,
+            application_name=f"sparkify {log.step}",
+            # Load balancers forget idle connections after 300 to 350 seconds, and a long COPY is idle on the wire.
+            tcp_keepalive_idle=60,
+            tcp_keepalive_interval=30,
+            tcp_keepalive_count=5,
+        )
+        connection.autocommit = True
+        connection.cursor().execute(f"set statement_timeout to {settings.statement_timeout * 1000}")
+        connection.autocommit = False
+    except redshift_connector.ProgrammingError as error:
+        code, message = _code_and_message(error)
+        if code.startswith(("28", "3D")):
+            raise UsageError(
+                f"warehouse {where}: {message}; check SPARKIFY_WAREHOUSE_USER, _PASSWORD and _DATABASE"
+            ) from error
+        raise PassingError(f"warehouse {where}: {message}") from error
+    except (redshift_connector.Error, OSError) as error:
+        raise PassingError(
+            f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST and _PORT, "
+            "the network, and that the warehouse is up"
+        ) from error
+    return connection
+
+
+def _cancel(settings: Settings, log: Log, connection: Any) -> None:
+    """Cancel what the connection runs, over a second one.
+
+    Closing a connection leaves the statement running until it next writes to the client: Redshift Database
+    Developer Guide, PG_CANCEL_BACKEND.
+    """
+    process = int.from_bytes(connection._backend_key_data[:4], "big")
+    with suppress(SparkifyError, redshift_connector.Error, OSError):
+        second = _open(settings, log)
+        second.cursor().execute(f"select pg_cancel_backend({process})")
+        second.close()
+        log.warning("cancelled the statement in flight")
+
+
+def read(settings: Settings, log: Log, work: Callable[[Transaction], Result]) -> Result:
+    """Run `work` in a transaction that is rolled back: it only reads."""
+    with connect(settings, log) as connection:
+        try:
+            return work(Transaction(connection, settings))
+        except (redshift_connector.Error, OSError) as error:
+            raise _explained(error) from error
+
+
+def write(
+    settings: Settings,
+    log: Log,
+    lock: str,
+    work: Callable[[Transaction], Result],
+    committed: Callable[[Transaction], bool],
+) -> Result:
+    """Run `work` in one transaction, taking turns with other writers on the table `lock`.
+
+    LOCK comes first because it makes no snapshot: what `work` reads is what the writer before it left
+    (Redshift Database Developer Guide, c_serial_isolation and r_LOCK). A transaction that met a conflict or
+    lost its connection is repeated whole; when the answer to its COMMIT was lost, `committed` is asked on a
+    new connection, after the lock says that the first one has ended.
+
+    Raises:
+        PassingError: it still failed after the last attempt.
+        DataError: the warehouse refused a statement.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        done: list[Result] = []
+        try:
+            with connect(settings, log) as connection:
+                return _attempt(connection, settings, lock, work, done)
+        except _Passing as error:
+            reason = str(error)
+        if done:
+            log.warning("the answer to COMMIT was lost: asking the ledger", reason=reason)
+            with connect(settings, log) as connection, suppress(_Passing):
+                if _attempt(connection, settings, lock, committed, []):
+                    return done[0]
+        if attempt < ATTEMPTS:
+            pause = min(20.0, 0.2 * 2**attempt) * (0.5 + secrets.randbelow(1000) / 1000)
+            log.warning("repeating the whole transaction", attempt=attempt, pause=pause, reason=reason)
+            time.sleep(pause)
+    raise PassingError(f"warehouse: gave up after {ATTEMPTS} attempts: {reason}")
+
+
+def _attempt(
+    connection: Any, settings: Settings, lock: str, work: Callable[[Transaction], Result], done: list[Result]
+) -> Result:
+    """One try; `done` holds the result once COMMIT was sent, whether or not its answer came."""
+    try:
+        # The driver sends BEGIN by itself before the first statement.
+        connection.cursor().execute(f"lock {lock}")
+        result = work(Transaction(connection, settings))
+        done.append(result)
+        connection.commit()
+    except (redshift_connector.Error, OSError) as error:
+        if _may_pass(error):
+            raise _Passing(_reason(error)) from error
+        done.clear()  # the server answered, and the answer was no
+        raise _explained(error) from error
+    return result
+
+
+def _code_and_message(error: Exception) -> tuple[str, str]:
+    # The driver raises the fields of the server's ErrorResponse as one dict.
+    fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    return str(fields.get("C", "")), str(fields.get("M", error))
+
+
+def _reason(error: Exception) -> str:
+    code, message = _code_and_message(error)
+    return f"{message} ({code})" if code else f"{message or type(error).__name__}"
+
+
+def _may_pass(error: Exception) -> bool:
+    code, message = _code_and_message(error)
+    if not code:  # not an answer of the server: the connection is gone
+        return isinstance(
+            error, (redshift_connector.InterfaceError, redshift_connector.OperationalError, OSError)
+        )
+    return code == "40001" or (code.startswith(_AWAY) and code != "57014") or bool(_PASSING.search(message))
+
+
+def _explained(error: Exception) -> SparkifyError:
+    code, message = _code_and_message(error)
+    if _may_pass(error):
+        return PassingError(f"warehouse: {_reason(error)}")
+    if code == "42P01":
+        return DataError(f"warehouse: {message}; make the tables with: sparkify tables create")
+    if code == "57014":
+        return PassingError(f"warehouse: {message}; SPARKIFY_STATEMENT_TIMEOUT sets the limit")
+    if code == "42501":
+        return UsageError(f"warehouse: {message}; grant the right to SPARKIFY_WAREHOUSE_USER")
+    return DataError(f"warehouse: {_reason(error)}")

@@ -1,0 +1,7 @@
+-- staged_files: the files of one source that are staged now. Grain: source_file.
+select
+    source_file,
+    etag
+from staged_files
+where source = :source
+order by source_file;

@@ -1,0 +1,7 @@
+-- lock_staging_events: writers of staging_events take turns on it; it holds no rows.
+-- LOCK is ACCESS EXCLUSIVE, so readers would wait for a data table (Redshift Database Developer Guide,
+-- r_LOCK). Rerun: kept as it is.
+create table if not exists lock_staging_events (
+    holds_no_rows boolean encode raw
+)
+diststyle all;

@@ -99,7 +99,7 @@ def _setting(
 class Settings:
     """What a worker is told by its environment.
 
-    Standard AWS variables (credentials, `AWS_ENDPOINT_URL_S3` and so on) are read by the AWS libraries themselves.
+    Standard AWS variables (credentials, `AWS_ENDPOINT_URL_S3` and so on) are read by the AWS libraries.
     """
 
     source: Location = _setting(

@@ -24,7 +24,8 @@ Result = TypeVar("Result")
 ATTEMPTS = 5
 
 # What passes when the whole transaction is repeated. Redshift reports its conflicts by message, not by a
-# SQLSTATE of their own: Redshift Database Developer Guide, c_serial_isolation-serializable-isolation-troubleshooting.
+# SQLSTATE of their own (Redshift Database Developer Guide,
+# c_serial_isolation-serializable-isolation-troubleshooting).
 _PASSING = re.compile(
     r"\b1023\b|serializable isolation violation|conflict with concurrent transaction"
     r"|could not open relation with OID|deadlock detected",
@@ -58,6 +59,10 @@ class Transaction:
         """The column names and the rows that a statement selects."""
         cursor = self._execute(query, parameters)
         return [column[0] for column in cursor.description], list(cursor.fetchall())
+
+    def run(self, text: str) -> None:
+        """Run SQL that is not in a file."""
+        self.connection.cursor().execute(text)
 
     def copy(self, name: str, /, **literals: str) -> int:
         """Run the COPY of sql/<name>.sql, its parameters replaced by SQL text; the rows it loaded."""
@@ -104,7 +109,7 @@ def _open(settings: Settings, log: Log) -> Any:
             user=settings.user,
             password=settings.password,
             application_name=f"sparkify {log.step}",
-            # Load balancers forget idle connections after 300 to 350 seconds, and a long COPY is idle on the wire.
+            # Load balancers forget connections idle for 300 to 350 seconds, as one is during a long COPY.
             tcp_keepalive_idle=60,
             tcp_keepalive_interval=30,
             tcp_keepalive_count=5,
@@ -121,8 +126,8 @@ def _open(settings: Settings, log: Log) -> Any:
         raise PassingError(f"warehouse {where}: {message}") from error
     except (redshift_connector.Error, OSError) as error:
         raise PassingError(
-            f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST and _PORT, "
-            "the network, and that the warehouse is up"
+            f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST and _PORT, the "
+            "network, and that the warehouse is up"
         ) from error
     return connection
 
@@ -153,16 +158,17 @@ def read(settings: Settings, log: Log, work: Callable[[Transaction], Result]) ->
 def write(
     settings: Settings,
     log: Log,
-    lock: str,
+    lock: str | None,
     work: Callable[[Transaction], Result],
-    committed: Callable[[Transaction], bool],
+    committed: Callable[[Transaction], bool] = lambda transaction: False,
 ) -> Result:
-    """Run `work` in one transaction, taking turns with other writers on the table `lock`.
+    """Run `work` in one transaction, taking turns with other writers on the table `lock`, if any.
 
     LOCK comes first because it makes no snapshot: what `work` reads is what the writer before it left
     (Redshift Database Developer Guide, c_serial_isolation and r_LOCK). A transaction that met a conflict or
     lost its connection is repeated whole; when the answer to its COMMIT was lost, `committed` is asked on a
-    new connection, after the lock says that the first one has ended.
+    new connection, after the lock says that the first one has ended. Work that may be done twice needs no
+    `committed`.
 
     Raises:
         PassingError: it still failed after the last attempt.
@@ -188,12 +194,17 @@ def write(
 
 
 def _attempt(
-    connection: Any, settings: Settings, lock: str, work: Callable[[Transaction], Result], done: list[Result]
+    connection: Any,
+    settings: Settings,
+    lock: str | None,
+    work: Callable[[Transaction], Result],
+    done: list[Result],
 ) -> Result:
     """One try; `done` holds the result once COMMIT was sent, whether or not its answer came."""
     try:
         # The driver sends BEGIN by itself before the first statement.
-        connection.cursor().execute(f"lock {lock}")
+        if lock:
+            connection.cursor().execute(f"lock {lock}")
         result = work(Transaction(connection, settings))
         done.append(result)
         connection.commit()

@@ -1,7 +1,7 @@
--- check_results: what each check found, each time it ran. Grain: run, step, day, check_name, checked_at.
+-- check_results: what each check found in each run. Grain: run, step, day, check_name.
 -- severity is check (blocking) or warn; offending is the number of rows that it found, sample some of them
 -- as JSON. Distribution: all, small. Sort: checked_at, because history is asked by time.
--- Rerun: kept as it is; a repeated run adds its results.
+-- Rerun: kept as it is; a step that a run repeats replaces its results.
 create table if not exists check_results (
     run varchar(256) not null encode zstd,
     step varchar(32) not null encode zstd,

@@ -1,0 +1,17 @@
+-- replaced_plays: what the star holds of the touched events, from this day and the days that it reaches.
+-- Rerun: the table is temporary and empty.
+insert into replaced_plays
+select
+    songplays.songplay_id,
+    songplays.user_id,
+    songplays.start_time,
+    songplays.session_id,
+    songplays.item_in_session
+from touched_keys
+inner join songplays
+    on
+        touched_keys.session_id = songplays.session_id
+        and touched_keys.item_in_session = songplays.item_in_session
+where
+    songplays.source_day between :day and :last_day
+    and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2;

@@ -1,0 +1,11 @@
+-- days_in_step: the loaded days whose staging is still what was loaded. Grain: day.
+-- A day that was staged again since is out of step until its next load: the star keeps what it held, and
+-- nobody reads the new staging of it. Rerun: replaced by the same view.
+create or replace view days_in_step as
+select loads.day
+from loads
+inner join staging_versions
+    on
+        loads.day = staging_versions.day
+        and loads.version = staging_versions.version
+where staging_versions.source = 'events';

@@ -1,0 +1,11 @@
+-- warn_freshness: the day's last event is in its last six hours; a file that ends earlier was perhaps
+-- delivered before its day was over. A day without any event is reported too.
+-- Rerun: only reads.
+select
+    max(ts) as last_event,
+    count(*) as events
+from staging_events
+where day = :day
+having
+    max(ts) is null
+    or max(ts) < cast(:day as date) + interval '18 hours';

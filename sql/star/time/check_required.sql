@@ -1,0 +1,21 @@
+-- check_required: the parts of a start time are those of the time itself.
+-- Rerun: only reads.
+select
+    start_time,
+    hour,
+    day,
+    week,
+    month,
+    year,
+    weekday
+from "time"
+where
+    start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+    and (
+        hour <> extract(hour from start_time)
+        or day <> extract(day from start_time)
+        or week <> extract(week from start_time)
+        or month <> extract(month from start_time)
+        or year <> extract(year from start_time)
+        or weekday <> extract(dow from start_time)
+    );

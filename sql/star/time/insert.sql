@@ -1,0 +1,14 @@
+-- time: start times of incoming plays that are not there yet.
+-- Rerun: adds only what is missing.
+insert into "time" (start_time, hour, day, week, month, year, weekday)
+select distinct
+    incoming_plays.start_time,
+    extract(hour from incoming_plays.start_time) as hour,
+    extract(day from incoming_plays.start_time) as day,
+    extract(week from incoming_plays.start_time) as week,
+    extract(month from incoming_plays.start_time) as month,
+    extract(year from incoming_plays.start_time) as year,
+    extract(dow from incoming_plays.start_time) as weekday
+from incoming_plays
+left join "time" on incoming_plays.start_time = "time".start_time
+where "time".start_time is null;

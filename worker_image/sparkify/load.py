@@ -1,0 +1,109 @@
+"""`sparkify load`: bring the star in line with staging for all that one day may have changed.
+
+One transaction, its blocking checks included. What is done and why stands in the headers of sql/changes/ and
+sql/star/; this is their order.
+"""
+
+import argparse
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import date
+
+from sparkify import checks, warehouse
+from sparkify.errors import DataError
+from sparkify.log import Log
+from sparkify.settings import Settings
+from sparkify.statements import statements
+from sparkify.warehouse import Transaction
+
+LOCK = "lock_star"
+
+
+class _Blocked(Exception):
+    """Blocking checks found offending rows: the load's transaction is rolled back."""
+
+    def __init__(self, results: Sequence[checks.Result]):
+        self.results = results
+
+
+def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
+    """Load one staged day.
+
+    Raises:
+        DataError: the day is not staged, or a blocking check found offending rows; the star is as it was.
+    """
+    day: date = args.date
+    load_id = uuid.uuid4().hex
+    try:
+        warehouse.write(
+            settings,
+            log,
+            LOCK,
+            lambda transaction: _load(transaction, log, day, load_id),
+            lambda transaction: bool(transaction.rows("ledger/loads/select", day=day, load_id=load_id)),
+        )
+    except _Blocked as blocked:
+        keep_results(settings, log, blocked.results, day)
+        failed = [str(result) for result in blocked.results if result.offending]
+        raise DataError(
+            f"{day} is not loaded, the star is as it was: {'; '.join(failed)}; "
+            f"all results: select * from check_results where run = '{log.run}'"
+        ) from None
+
+
+def keep_results(settings: Settings, log: Log, results: Sequence[checks.Result], day: date) -> None:
+    """Write check results in a transaction of their own; a second time replaces the first."""
+    warehouse.write(settings, log, None, lambda transaction: checks.keep(transaction, results, log, day))
+
+
+def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
+    settings = transaction.settings
+    parameters = checks.parameters(settings, day)
+    staged = transaction.rows("ledger/staging_versions/select", source="events", day=day)
+    if not staged:
+        raise DataError(f"{day} is not staged; stage it with: sparkify stage events --date {day}")
+
+    def execute(name: str) -> int:
+        return transaction.execute(name, **parameters)
+
+    def rewrite(table: str) -> None:
+        started = time.monotonic()
+        deleted, inserted = execute(f"star/{table}/delete"), execute(f"star/{table}/insert")
+        seconds = time.monotonic() - started
+        log.info(f"wrote {table}", deleted=deleted, inserted=inserted, seconds=seconds)
+
+    for each in statements(settings.sql, "changes/*/create.sql"):
+        execute(each.name)
+    # First, because days_in_step then counts this day by its new staging.
+    execute("ledger/loads/delete")
+    transaction.execute("ledger/loads/insert", day=day, version=staged[0][0], load_id=load_id, run=log.run)
+
+    retitled = execute("changes/changed_songs/insert") > 0
+    if retitled:
+        execute("changes/changed_titles/insert")
+    execute("changes/changed_artists/insert")
+    rewrite("songs")
+    rewrite("artists")
+
+    execute("changes/touched_keys/insert")
+    execute("changes/incoming_plays/insert_staged")
+    execute("changes/replaced_plays/insert_touched")
+    if retitled:
+        execute("changes/incoming_plays/insert_retitled")
+        execute("changes/replaced_plays/insert_retitled")
+    rewrite("songplays")
+
+    execute("changes/latest_plays/insert_incoming")
+    execute("changes/latest_plays/insert_kept")
+    if execute("changes/bereft_users/insert"):
+        execute("changes/latest_plays/insert_older")
+    rewrite("users")
+    rewrite("time")
+
+    started = time.monotonic()
+    results = checks.run(transaction, log, "check", day)
+    if any(result.offending for result in results):
+        raise _Blocked(results)
+    checks.keep(transaction, results, log, day)
+    log.info("checks passed", checks=len(results), seconds=time.monotonic() - started)

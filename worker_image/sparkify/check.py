@@ -20,7 +20,7 @@ def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     day: date = args.date
 
     def work(transaction: warehouse.Transaction) -> list[checks.Result]:
-        loaded = transaction.rows("ledger/loads/select_day", day=day)
+        loaded = transaction.rows("ledger/loaded_days/select", day=day)
         if not loaded:
             raise DataError(f"{day} is not loaded; load it with: sparkify load --date {day}")
         if not loaded[0][1]:

@@ -72,10 +72,9 @@ def keep(transaction: Transaction, results: Sequence[Result], log: Log, day: dat
 
 
 def _run(transaction: Transaction, check: Statement, severity: Severity, day: date) -> Result:
-    counted = Statement(
-        check.name,
-        f"select count(*) over () as offending_rows, offending.* from (\n{check.text}\n) as offending limit {SAMPLE_ROWS}",
-    )
+    # Both parts are ours: the check's file and a number.
+    text = f"select count(*) over () as offending_rows, offending.*\nfrom (\n{check.text}\n) as offending\n"
+    counted = Statement(check.name, f"{text}limit {SAMPLE_ROWS}")
     columns, rows = transaction.select(counted, **parameters(transaction.settings, day))
     sample = [dict(zip(columns[1:], row[1:], strict=True)) for row in rows]
     path = PurePosixPath(check.name)

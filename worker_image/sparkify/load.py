@@ -41,14 +41,14 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
             log,
             LOCK,
             lambda transaction: _load(transaction, log, day, load_id),
-            lambda transaction: bool(transaction.rows("ledger/loads/select", day=day, load_id=load_id)),
+            lambda transaction: bool(transaction.rows("ledger/loads/select", load_id=load_id)),
         )
     except _Blocked as blocked:
         keep_results(settings, log, blocked.results, day)
         failed = [str(result) for result in blocked.results if result.offending]
         raise DataError(
             f"{day} is not loaded, the star is as it was: {'; '.join(failed)}; "
-            f"all results: select * from check_results where run = '{log.run}'"
+            f"check_results has all results of run {log.run}"
         ) from None
 
 
@@ -59,10 +59,15 @@ def keep_results(settings: Settings, log: Log, results: Sequence[checks.Result],
 
 def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
     settings = transaction.settings
-    parameters = checks.parameters(settings, day)
     staged = transaction.rows("ledger/staging_versions/select", source="events", day=day)
     if not staged:
         raise DataError(f"{day} is not staged; stage it with: sparkify stage events --date {day}")
+    parameters = {
+        **checks.parameters(settings, day),
+        "version": staged[0][0],
+        "load_id": load_id,
+        "run": log.run,
+    }
 
     def execute(name: str) -> int:
         return transaction.execute(name, **parameters)
@@ -76,8 +81,9 @@ def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
     for each in statements(settings.sql, "changes/*/create.sql"):
         execute(each.name)
     # First, because days_in_step then counts this day by its new staging.
-    execute("ledger/loads/delete")
-    transaction.execute("ledger/loads/insert", day=day, version=staged[0][0], load_id=load_id, run=log.run)
+    execute("ledger/loads/insert")
+    execute("ledger/loaded_days/delete")
+    execute("ledger/loaded_days/insert")
 
     retitled = execute("changes/changed_songs/insert") > 0
     if retitled:

@@ -126,8 +126,8 @@ def _open(settings: Settings, log: Log) -> Any:
         raise PassingError(f"warehouse {where}: {message}") from error
     except (redshift_connector.Error, OSError) as error:
         raise PassingError(
-            f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST and _PORT, the "
-            "network, and that the warehouse is up"
+            f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST, _PORT, "
+            "the network, and that the warehouse is up"
         ) from error
     return connection
 

@@ -2,10 +2,10 @@
 -- A day that was staged again since is out of step until its next load: the star keeps what it held, and
 -- nobody reads the new staging of it. Rerun: replaced by the same view.
 create or replace view days_in_step as
-select loads.day
-from loads
+select loaded_days.day
+from loaded_days
 inner join staging_versions
     on
-        loads.day = staging_versions.day
-        and loads.version = staging_versions.version
+        loaded_days.day = staging_versions.day
+        and loaded_days.version = staging_versions.version
 where staging_versions.source = 'events';

@@ -1,4 +1,4 @@
--- loads: the day's load.
--- Rerun: delete.sql first clears the one before, in the same transaction.
-insert into loads (day, version, load_id, run)
-values (:day, :version, :load_id, :run);
+-- loads: this load.
+-- Rerun: load_id is new with each load, and its row is rolled back with it.
+insert into loads (load_id, day, version, run)
+values (:load_id, :day, :version, :run);

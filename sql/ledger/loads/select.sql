@@ -1,4 +1,4 @@
--- loads: whether the day's last load is this one.
+-- loads: whether a load was committed.
 select load_id
 from loads
-where day = :day and load_id = :load_id;
+where load_id = :load_id;

@@ -3,7 +3,7 @@
 -- song_id and artist_id are null where no song matches. Beside the columns of the well-known model stand
 -- what the play said itself (title, artist_name, duration; first_name, last_name, gender), from which it is
 -- matched again when songs change and users are restored when a play goes, and its lineage (source_*,
--- content_hash).
+-- content_hash; load_id, the load that wrote it).
 -- Types: start_time keeps milliseconds; durations are doubles, so that no decimal is lost.
 -- Keys: primary keys are not enforced but trusted by the planner (Redshift Database Developer Guide,
 -- t_Defining_constraints); check_grain proves this one before each commit.
@@ -31,6 +31,7 @@ create table if not exists songplays (
     source_file varchar(1024) not null encode zstd,
     source_line bigint not null encode az64,
     content_hash char(32) not null encode zstd,
+    load_id varchar(64) not null encode zstd,
     primary key (songplay_id)
 )
 diststyle key distkey (user_id)

@@ -21,7 +21,8 @@ insert into songplays (
     source_day,
     source_file,
     source_line,
-    content_hash
+    content_hash,
+    load_id
 )
 with matches as (
     select
@@ -61,7 +62,8 @@ select
     incoming_plays.source_day,
     incoming_plays.source_file,
     incoming_plays.source_line,
-    incoming_plays.content_hash
+    incoming_plays.content_hash,
+    cast(:load_id as varchar(64)) as load_id
 from incoming_plays
 left join matches
     on

@@ -3,15 +3,15 @@
 -- Rerun: only reads.
 with volumes as (
     select
-        loads.day,
+        loaded_days.day,
         count(songplays.songplay_id) as plays
-    from loads
+    from loaded_days
     left join songplays
         on
-            loads.day = songplays.source_day
+            loaded_days.day = songplays.source_day
             and songplays.start_time between cast(:day as date) - 29 and cast(:day as date) + 2
-    where loads.day between cast(:day as date) - 28 and cast(:day as date)
-    group by loads.day
+    where loaded_days.day between cast(:day as date) - 28 and cast(:day as date)
+    group by loaded_days.day
 ),
 
 history as (

@@ -1,4 +1,4 @@
--- loads: the day's last load.
+-- loaded_days: the day's last load.
 -- Rerun: insert.sql brings the new one, in the same transaction.
-delete from loads
+delete from loaded_days
 where day = :day;

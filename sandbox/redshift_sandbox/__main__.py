@@ -1,0 +1,204 @@
+"""`python -m redshift_sandbox serve`: the sandbox in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack
+from importlib import resources
+from pathlib import Path
+
+from redshift_sandbox.endpoint import Endpoint
+from redshift_sandbox.errors import RedshiftError, SandboxError
+from redshift_sandbox.faults import Faults, StatementLog
+from redshift_sandbox.postgres import Postgres
+from redshift_sandbox.s3 import S3Server
+from redshift_sandbox.server import Server
+from redshift_sandbox.tls import certificates
+
+DATABASE = "dev"
+USER = "awsuser"
+
+_log = logging.getLogger("redshift_sandbox")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0 after a clean stop, 1 when it cannot start or go on."""
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_serve(options))
+    except SandboxError as error:
+        print(f"redshift-sandbox: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"redshift-sandbox: {error.filename or options.state}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="redshift-sandbox", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    serve = commands.add_parser(
+        "serve",
+        help="run until SIGTERM or Ctrl-C",
+        description="Start the warehouse and the S3 server, say in one line of JSON where they are, and run.",
+    )
+    serve.add_argument("--state", type=Path, required=True, help="folder that keeps everything")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument("--port", type=int, default=0, help="the warehouse's port; 0: any free one")
+    serve.add_argument("--s3-port", type=int, default=0, help="the S3 server's port; 0: any free one")
+    serve.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a further host name or address that clients use, for the certificate; may be repeated",
+    )
+    serve.add_argument("--password-file", type=Path, help=f"holds the password of {USER}; made if not given")
+    serve.add_argument("--log", type=Path, help="the sandbox's own log (STATE/sandbox.log)")
+    serve.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
+    return parser
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    state: Path = options.state.absolute()
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        lock = stack.enter_context((state / "lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SandboxError(f"another sandbox runs on {state}") from None
+        logging.basicConfig(
+            filename=options.log or state / "sandbox.log",
+            level=logging.INFO,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        stop = _stop_event(options)
+        password = _password(options, state)
+        names = dict.fromkeys(
+            ("localhost", "127.0.0.1", "::1", socket.gethostname(), options.host, *options.name)
+        )
+        tls = certificates(state / "tls", [name for name in names if not _is_every_address(name)])
+        postgres, s3 = Postgres(state / "postgres"), S3Server(state / "s3", options.host, options.s3_port)
+        stack.push_async_callback(postgres.stop)
+        stack.push_async_callback(s3.stop)
+        await _all(postgres.start(), s3.start())
+        statements = StatementLog(state / "postgres" / "statements.jsonl")
+        stack.callback(statements.close)
+        await _prepare(postgres, statements, password)
+        server = Server(postgres, tls.server_context(), s3.settings, Faults(), statements)
+        stack.push_async_callback(server.stop)
+        port = await server.listen(options.host, options.port)
+        endpoint = _endpoint(options.host, port, password, s3, tls.ca_file)
+        print(endpoint.to_json(), flush=True)
+        _log.info("ready on %s port %d", options.host, port)
+        await _until_end(stop, postgres, s3)
+    _log.info("stopped")
+
+
+def _stop_event(options: argparse.Namespace) -> asyncio.Event:
+    """Set by SIGTERM, SIGINT and, if asked for, the end of standard input."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if options.stop_with_stdin:
+
+        def read() -> None:
+            if not os.read(sys.stdin.fileno(), 4096):
+                loop.remove_reader(sys.stdin.fileno())
+                stop.set()
+
+        loop.add_reader(sys.stdin.fileno(), read)
+    return stop
+
+
+async def _all(*starting: object) -> None:
+    """Wait for all, so that what has started can be stopped; then raise the first failure."""
+    results = await asyncio.gather(*starting, return_exceptions=True)  # type: ignore[call-overload]
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _prepare(postgres: Postgres, statements: StatementLog, password: str) -> None:
+    catalog = (resources.files("redshift_sandbox") / "catalog.sql").read_text()
+    try:
+        await postgres.prepare(catalog + statements.view(), USER, password, DATABASE)
+    except RedshiftError as error:
+        raise SandboxError(f"PostgreSQL could not be set up: {error.message}") from error
+
+
+async def _until_end(stop: asyncio.Event, postgres: Postgres, s3: S3Server) -> None:
+    """Wait for the signal to stop. Raises SandboxError when a part ends by itself."""
+    stopping = asyncio.ensure_future(stop.wait())
+    parts = {
+        asyncio.ensure_future(postgres.ended()): "PostgreSQL",
+        asyncio.ensure_future(s3.ended()): "the S3 server",
+    }
+    try:
+        await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            for part, name in parts.items():
+                if part.done():
+                    raise SandboxError(f"{name} ended: {part.result()}")
+    finally:
+        for task in (stopping, *parts):
+            task.cancel()
+
+
+def _password(options: argparse.Namespace, state: Path) -> str:
+    """The user's password: as given, or made once and kept."""
+    file: Path = options.password_file or state / "password"
+    if options.password_file is None and not file.exists():
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(f"Aa1{secrets.token_urlsafe(24)}\n")  # Redshift demands all three kinds
+    password = file.read_text().strip()
+    if not password:
+        raise SandboxError(f"{file} holds no password")
+    return password
+
+
+def _is_every_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _endpoint(host: str, port: int, password: str, s3: S3Server, ca_file: Path) -> Endpoint:
+    reachable = "127.0.0.1" if _is_every_address(host) else host
+    return Endpoint(
+        host=reachable,
+        port=port,
+        database=DATABASE,
+        user=USER,
+        s3_endpoint=s3.endpoint,
+        ca_file=str(ca_file),
+        env={
+            "SPARKIFY_WAREHOUSE_HOST": reachable,
+            "SPARKIFY_WAREHOUSE_PORT": str(port),
+            "SPARKIFY_WAREHOUSE_DATABASE": DATABASE,
+            "SPARKIFY_WAREHOUSE_USER": USER,
+            "SPARKIFY_WAREHOUSE_PASSWORD": password,
+            "SSL_CERT_FILE": str(ca_file),
+            "AWS_ENDPOINT_URL_S3": s3.endpoint,
+            "AWS_ACCESS_KEY_ID": s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+            "AWS_REGION": s3.region,
+            "AWS_ALLOW_HTTP": "true",
+        },
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

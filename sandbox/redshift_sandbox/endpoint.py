@@ -1,0 +1,85 @@
+"""A running sandbox, seen from outside: where it is and how to start one as a child process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from redshift_sandbox.errors import SandboxError
+
+_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a sandbox answers. `env` is the environment that a worker needs to reach it."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    s3_endpoint: str
+    ca_file: str
+    env: dict[str, str]
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Endpoint:
+        return cls(**json.loads(line))
+
+    @property
+    def password(self) -> str:
+        return self.env["SPARKIFY_WAREHOUSE_PASSWORD"]
+
+
+@contextmanager
+def running(state: Path, **options: str | int | Path) -> Iterator[Endpoint]:
+    """A sandbox that runs as a child process as long as the context.
+
+    `options` are those of `redshift_sandbox serve`, with `_` for `-`: `port=5439`, `log=Path("sandbox.log")`.
+    It stops at the end of the context and also when this process ends in any other way.
+    Raises SandboxError when it does not start.
+    """
+    arguments = [
+        part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "redshift_sandbox", "serve"),
+            *("--state", str(state), "--stop-with-stdin", *arguments),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for the parent, which ends this context
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = process.stdout.readline()
+        if not line:
+            process.wait(_STOP_SECONDS)
+            said = process.stderr.read().strip().splitlines()
+            raise SandboxError(
+                said[-1] if said else f"the sandbox ended at once, exit code {process.returncode}"
+            )
+        yield Endpoint.from_json(line)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        process.stderr.close()

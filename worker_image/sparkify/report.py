@@ -1,0 +1,24 @@
+"""Data for standard output: plain tables that people read and other commands cut."""
+
+from collections.abc import Sequence
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """The rows as lines of aligned columns under their names; an absent value is a hyphen."""
+    cells = [list(columns), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def record(columns: Sequence[str], row: Sequence[object]) -> str:
+    """One row as lines of a column's name and its value."""
+    width = max(map(len, columns))
+    return "\n".join(f"{name.ljust(width)}  {_cell(value)}" for name, value in zip(columns, row, strict=True))
+
+
+def _cell(value: object) -> str:
+    # A title may hold line breaks; a line of a table must not.
+    return "-" if value is None else str(value).replace("\r", "\\r").replace("\n", "\\n")

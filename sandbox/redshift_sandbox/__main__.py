@@ -197,6 +197,7 @@ def _endpoint(host: str, port: int, password: str, s3: S3Server, ca_file: Path) 
             "AWS_REGION": s3.region,
             "AWS_ALLOW_HTTP": "true",
         },
+        process_id=os.getpid(),
     )
 
 

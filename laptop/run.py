@@ -36,6 +36,7 @@ def run(data: Path | None, first: date | None, last: date | None, state: Path) -
                 told.append(f"warehouse {endpoint.host}:{endpoint.port}, S3 {endpoint.s3_endpoint}")
             environment = warehouse.environment(endpoint)
             with screen.working("source") as told:
+                source.make_buckets((warehouse.SOURCE_BUCKET, warehouse.STAGING_BUCKET), environment)
                 mirrored = source.mirror(folder, warehouse.SOURCE_BUCKET, environment)
                 told.append(f"{mirrored.uploaded:,} files uploaded, {mirrored.unchanged:,} unchanged")
                 told.extend([f"{mirrored.deleted:,} objects deleted"] if mirrored.deleted else [])

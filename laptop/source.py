@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+import boto3
 import obstore
+from botocore.exceptions import BotoCoreError, ClientError
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -93,6 +95,28 @@ def mirror(folder: Path, bucket: str, environment: Mapping[str, str]) -> Mirrore
         raise LaptopError(f"s3://{bucket} cannot be filled from {folder}: {_one_line(error)}") from error
     except OSError as error:
         raise LaptopError(f"{error.filename or folder} cannot be read: {error.strerror or error}") from error
+
+
+def make_buckets(names: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Make the buckets that are not there yet.
+
+    Raises:
+        LaptopError: S3 does not do it.
+    """
+    client = boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_REGION"],
+    )
+    try:
+        there = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+        for name in names:
+            if name not in there:
+                client.create_bucket(Bucket=name)
+    except (BotoCoreError, ClientError) as error:
+        raise LaptopError(f"the buckets {', '.join(names)} cannot be made: {_one_line(error)}") from error
 
 
 async def _mirror(store: S3Store, folder: Path) -> Mirrored:

@@ -40,8 +40,8 @@ _REDSHIFT_SETTINGS = frozenset(
 )
 
 
-class _Reader:
-    """The tokens of one statement, read from the left."""
+class Reader:
+    """The tokens of one statement, read from the left. Raises RedshiftError 42601 for a token out of place."""
 
     def __init__(self, text: str, tokens: list[Token]) -> None:
         self._tokens = tokens
@@ -62,6 +62,13 @@ class _Reader:
         if token.token_type in (TokenType.STRING, TokenType.IDENTIFIER):
             return f"'{token.text}'"
         return token.text.lower()
+
+    def word(self) -> str:
+        """The next token, whatever it is, as `look` gives it."""
+        if self.done:
+            raise self.error()
+        self._next += 1
+        return self.look(-1)
 
     def accept(self, *words: str) -> bool:
         """Goes past these words if they come next."""
@@ -157,7 +164,7 @@ class _Reader:
 
 def statement(text: str, tokens: list[Token]) -> Statement:
     """One statement; `tokens` are those of `text`."""
-    reader = _Reader(text, tokens)
+    reader = Reader(text, tokens)
     word = reader.look().split(" ")[0]
     if word in ("select", "with", "insert", "update", "delete", "merge", "("):
         return Statement("query", dialect.query(text), original=text)
@@ -171,7 +178,7 @@ def statement(text: str, tokens: list[Token]) -> Statement:
 # Transactions
 
 
-def _begin(reader: _Reader) -> Statement:
+def _begin(reader: Reader) -> Statement:
     if not (reader.accept("begin") or reader.accept("start")):
         raise reader.error()
     _ = reader.accept("work") or reader.accept("transaction")
@@ -181,7 +188,13 @@ def _begin(reader: _Reader) -> Statement:
             # Accepted for every level, and the same for every level (r_BEGIN).
             if not any(
                 reader.accept(level)
-                for level in ("serializable", "read committed", "read uncommitted", "repeatable read", "snapshot")
+                for level in (
+                    "serializable",
+                    "read committed",
+                    "read uncommitted",
+                    "repeatable read",
+                    "snapshot",
+                )
             ):
                 raise reader.error()
         elif reader.accept("read only"):
@@ -192,14 +205,14 @@ def _begin(reader: _Reader) -> Statement:
     return Statement("begin", f"BEGIN ISOLATION LEVEL REPEATABLE READ{access}", "BEGIN")
 
 
-def _commit(reader: _Reader) -> Statement:
+def _commit(reader: Reader) -> Statement:
     _ = reader.accept("commit") or reader.accept("end")
     _ = reader.accept("work") or reader.accept("transaction")
     reader.end()
     return Statement("commit", "COMMIT")
 
 
-def _rollback(reader: _Reader) -> Statement:
+def _rollback(reader: Reader) -> Statement:
     _ = reader.accept("rollback") or reader.accept("abort")
     _ = reader.accept("work") or reader.accept("transaction")
     if reader.look() == "to":
@@ -208,7 +221,7 @@ def _rollback(reader: _Reader) -> Statement:
     return Statement("rollback", "ROLLBACK")
 
 
-def _lock(reader: _Reader) -> Statement:
+def _lock(reader: Reader) -> Statement:
     """LOCK is ACCESS EXCLUSIVE, the only mode there is (r_LOCK)."""
     reader.expect("lock")
     reader.accept("table")
@@ -222,11 +235,11 @@ def _lock(reader: _Reader) -> Statement:
 # Data
 
 
-def _copy(reader: _Reader) -> Statement:
+def _copy(reader: Reader) -> Statement:
     return Statement("copy", "")
 
 
-def _truncate(reader: _Reader) -> Statement:
+def _truncate(reader: Reader) -> Statement:
     """TRUNCATE commits the transaction that it runs in (r_TRUNCATE)."""
     reader.expect("truncate")
     reader.accept("table")
@@ -235,28 +248,28 @@ def _truncate(reader: _Reader) -> Statement:
     return Statement("truncate", f"TRUNCATE TABLE {table}")
 
 
-def _call(reader: _Reader) -> Statement:
+def _call(reader: Reader) -> Statement:
     reader.expect("call")
     if reader.look() != "sandbox":
         raise unsupported("CALL of a stored procedure")
     return Statement("sandbox", "")
 
 
-def _explain(reader: _Reader) -> Statement:
+def _explain(reader: Reader) -> Statement:
     reader.expect("explain")
     if reader.accept("verbose"):
         return Statement("query", f"EXPLAIN VERBOSE {dialect.query(reader.rest())}")
     return Statement("query", f"EXPLAIN {dialect.query(reader.rest())}")
 
 
-def _declare(reader: _Reader) -> Statement:
+def _declare(reader: Reader) -> Statement:
     reader.expect("declare")
     name = reader.name()
     reader.expect("cursor for")
     return Statement("query", f"DECLARE {name} CURSOR FOR {dialect.query(reader.rest())}")
 
 
-def _fetch(reader: _Reader) -> Statement:
+def _fetch(reader: Reader) -> Statement:
     reader.expect("fetch")
     if reader.accept("next"):
         count = "NEXT"
@@ -272,7 +285,7 @@ def _fetch(reader: _Reader) -> Statement:
     return Statement("query", f"FETCH {count} FROM {name}")
 
 
-def _close(reader: _Reader) -> Statement:
+def _close(reader: Reader) -> Statement:
     reader.expect("close")
     name = "ALL" if reader.accept("all") else reader.name()
     reader.end()
@@ -282,7 +295,7 @@ def _close(reader: _Reader) -> Statement:
 # Settings and maintenance
 
 
-def _setting(reader: _Reader) -> str:
+def _setting(reader: Reader) -> str:
     if reader.accept("time zone"):
         return "timezone"
     name = reader.qualified_name().replace('"', "")
@@ -293,7 +306,7 @@ def _setting(reader: _Reader) -> str:
     raise RedshiftError("42704", f'unrecognized configuration parameter "{name}"')
 
 
-def _set(reader: _Reader) -> Statement:
+def _set(reader: Reader) -> Statement:
     reader.expect("set")
     _ = reader.accept("session")
     scope = "LOCAL " if reader.accept("local") else ""
@@ -306,19 +319,17 @@ def _set(reader: _Reader) -> Statement:
         if reader.accept("default"):
             values.append("DEFAULT")
         elif reader.look().startswith("'"):
-            quoted = reader.look()[1:-1].replace("'", "''")
-            reader._next += 1
+            quoted = reader.word()[1:-1].replace("'", "''")
             values.append(f"'{quoted}'")
         elif reader.look().lstrip("-").replace(".", "").isdigit() or reader.look() == "-":
             values.append(str(reader.number()))
-        elif reader.look() == "$" and reader.look(1) == "user":
-            reader._next += 2
+        elif reader.accept("$", "user"):
             values.append('"$user"')
         else:
             word = reader.look()
             if not word.replace("_", "").isalnum() and word != "$user":
                 raise reader.error()
-            reader._next += 1
+            reader.word()
             values.append('"$user"' if word == "$user" else f"'{word}'")
         if not reader.accept(","):
             break
@@ -327,18 +338,27 @@ def _set(reader: _Reader) -> Statement:
     return Statement("utility", f"SET {scope}{name} TO {', '.join(values)}", "SET")
 
 
-def _reset(reader: _Reader) -> Statement:
+def _reset(reader: Reader) -> Statement:
     reader.expect("reset")
     name = "ALL" if reader.accept("all") else _setting(reader)
     reader.end()
     return Statement("utility", f"RESET {name}")
 
 
-def _show(reader: _Reader) -> Statement:
+def _show(reader: Reader) -> Statement:
     reader.expect("show")
     if reader.accept("all"):
         return Statement("utility", "SHOW ALL")
-    if reader.look() in ("table", "tables", "view", "schemas", "databases", "columns", "procedure", "external"):
+    if reader.look() in (
+        "table",
+        "tables",
+        "view",
+        "schemas",
+        "databases",
+        "columns",
+        "procedure",
+        "external",
+    ):
         raise unsupported(f"SHOW {reader.look().upper()}")
     if reader.accept("server_version"):
         return Statement("utility", "SELECT CAST('8.0.2' AS varchar) AS server_version", "SHOW")
@@ -347,7 +367,7 @@ def _show(reader: _Reader) -> Statement:
     return Statement("utility", f"SHOW {name}")
 
 
-def _analyze(reader: _Reader) -> Statement:
+def _analyze(reader: Reader) -> Statement:
     _ = reader.accept("analyze") or reader.accept("analyse")
     if reader.look() == "compression":
         raise unsupported("ANALYZE COMPRESSION")
@@ -364,7 +384,7 @@ def _analyze(reader: _Reader) -> Statement:
     return Statement("utility", f"ANALYZE {verbose}{table}{columns}")
 
 
-def _vacuum(reader: _Reader) -> Statement:
+def _vacuum(reader: Reader) -> Statement:
     reader.expect("vacuum")
     _ = any(reader.accept(way) for way in ("full", "sort only", "delete only", "reindex", "recluster"))
     table = ""
@@ -378,7 +398,7 @@ def _vacuum(reader: _Reader) -> Statement:
     return Statement("vacuum", f"VACUUM{table}")
 
 
-def _comment(reader: _Reader) -> Statement:
+def _comment(reader: Reader) -> Statement:
     reader.expect("comment on")
     for kind in ("table", "column", "view", "schema", "database"):
         if reader.accept(kind):
@@ -437,7 +457,7 @@ def _bytes_check(name: str, kind: datatypes.Type) -> str:
     return f"CONSTRAINT {constraint} CHECK ({raising})"
 
 
-def _create(reader: _Reader) -> Statement:
+def _create(reader: Reader) -> Statement:
     reader.expect("create")
     replace = reader.accept("or replace")
     if reader.accept("view"):
@@ -457,7 +477,7 @@ def _create(reader: _Reader) -> Statement:
     raise unsupported(f"CREATE {reader.look().upper()}")
 
 
-def _create_view(reader: _Reader, replace: bool) -> Statement:
+def _create_view(reader: Reader, replace: bool) -> Statement:
     name = reader.qualified_name()
     columns = f" ({', '.join(reader.names())})" if reader.look() == "(" else ""
     reader.expect("as")
@@ -468,7 +488,7 @@ def _create_view(reader: _Reader, replace: bool) -> Statement:
     return Statement("definition", f"CREATE {kind} {name}{columns} AS {dialect.query(text)}")
 
 
-def _create_schema(reader: _Reader) -> Statement:
+def _create_schema(reader: Reader) -> Statement:
     missing = " IF NOT EXISTS" if reader.accept("if not exists") else ""
     name = reader.name()
     if reader.accept("authorization"):
@@ -481,13 +501,13 @@ def _create_schema(reader: _Reader) -> Statement:
     return Statement("definition", f"CREATE SCHEMA{missing} {name}")
 
 
-def _create_database(reader: _Reader) -> Statement:
+def _create_database(reader: Reader) -> Statement:
     name = reader.name()
     reader.end()
     return Statement("vacuum", f"CREATE DATABASE {name}")
 
 
-def _create_table(reader: _Reader, temporary: bool) -> Statement:
+def _create_table(reader: Reader, temporary: bool) -> Statement:
     missing = reader.accept("if not exists")
     if reader.look().startswith("#"):
         temporary = True
@@ -513,14 +533,14 @@ def _create_table(reader: _Reader, temporary: bool) -> Statement:
     return Statement("definition", _with_indexes(create, name, temporary, missing, indexes), "CREATE TABLE")
 
 
-def _columns_follow(reader: _Reader) -> bool:
+def _columns_follow(reader: Reader) -> bool:
     """Whether definitions follow, and not only names or a query."""
     if reader.look() != "(":
         return False
     return reader.look(2) not in (",", ")") and reader.look(1) not in ("select", "with")
 
 
-def _create_table_as(reader: _Reader, head: str, name: str) -> Statement:
+def _create_table_as(reader: Reader, head: str, name: str) -> Statement:
     columns = f" ({', '.join(reader.names())})" if reader.look() == "(" else ""
     _attributes(reader)
     reader.expect("as")
@@ -543,9 +563,7 @@ def _with_indexes(create: str, name: str, temporary: bool, missing: bool, indexe
     return f"DO $redshift$ BEGIN {body} END $redshift$"
 
 
-def _indexes(
-    name: str, columns: list[_Column], attributes: _Attributes, keys: list[list[str]]
-) -> list[str]:
+def _indexes(name: str, columns: list[_Column], attributes: _Attributes, keys: list[list[str]]) -> list[str]:
     sortkey = [column.name for column in columns if column.sortkey] or attributes.sortkey
     distkey = [column.name for column in columns if column.distkey] or (
         [attributes.distkey] if attributes.distkey else []
@@ -568,9 +586,7 @@ def _indexes(
     return [f"CREATE INDEX ON {name} ({', '.join(index)})" for index in unique]
 
 
-def _table_part(
-    reader: _Reader, columns: list[_Column], parts: list[str], keys: list[list[str]]
-) -> None:
+def _table_part(reader: Reader, columns: list[_Column], parts: list[str], keys: list[list[str]]) -> None:
     """One column, constraint or LIKE clause."""
     if reader.accept("like"):
         # Byte checks are constraints here; Redshift copies neither keys nor, unless told to, defaults.
@@ -583,7 +599,7 @@ def _table_part(
         return
     if reader.accept("constraint"):
         reader.name()
-    if reader.accept("primary key") :
+    if reader.accept("primary key"):
         names = reader.names()
         keys.append(names)
         for column in columns:
@@ -610,7 +626,7 @@ _COLUMN_WORDS = (
 )  # fmt: skip
 
 
-def _column(reader: _Reader) -> _Column:
+def _column(reader: Reader) -> _Column:
     name = reader.name()
     column = _Column(name, dialect.type_name(reader.until(*_COLUMN_WORDS)))
     while reader.look() not in (",", ")", ""):
@@ -618,7 +634,7 @@ def _column(reader: _Reader) -> _Column:
     return column
 
 
-def _column_clause(reader: _Reader, column: _Column) -> None:
+def _column_clause(reader: Reader, column: _Column) -> None:
     if reader.accept("default"):
         column.clauses.append(f"DEFAULT {dialect.expression(reader.until(*_COLUMN_WORDS))}")
     elif reader.look() in ("identity", "generated"):
@@ -651,7 +667,7 @@ def _column_clause(reader: _Reader, column: _Column) -> None:
         raise reader.error()
 
 
-def _identity(reader: _Reader, column: _Column, always: str) -> str:
+def _identity(reader: Reader, column: _Column, always: str) -> str:
     reader.expect("identity")
     reader.expect("(")
     seed = reader.number()
@@ -664,7 +680,7 @@ def _identity(reader: _Reader, column: _Column, always: str) -> str:
     return f"GENERATED {always} AS IDENTITY (START {seed} INCREMENT {step * _SLICES} {bounds}) NOT NULL"
 
 
-def _encoding(reader: _Reader, column: _Column) -> None:
+def _encoding(reader: Reader, column: _Column) -> None:
     encoding = reader.look()
     if encoding not in _ENCODINGS:
         raise reader.error()
@@ -673,7 +689,7 @@ def _encoding(reader: _Reader, column: _Column) -> None:
         raise RedshiftError("42P16", f"invalid encoding type specified for column {column.name}")
 
 
-def _attributes(reader: _Reader) -> _Attributes:
+def _attributes(reader: Reader) -> _Attributes:
     found = _Attributes()
     while True:
         if reader.accept("backup"):
@@ -704,7 +720,7 @@ def _nothing_but(table: str, tag: str) -> Statement:
     )
 
 
-def _alter(reader: _Reader) -> Statement:
+def _alter(reader: Reader) -> Statement:
     reader.expect("alter")
     if not reader.accept("table"):
         raise unsupported(f"ALTER {reader.look().upper()}")
@@ -725,7 +741,8 @@ def _alter(reader: _Reader) -> Statement:
         else:
             reader.accept("restrict")
     elif reader.accept("add column") or (
-        reader.look() == "add" and reader.look(1) not in ("constraint", "primary key", "primary", "unique", "foreign")
+        reader.look() == "add"
+        and reader.look(1) not in ("constraint", "primary key", "primary", "unique", "foreign")
         and reader.accept("add")
     ):
         sql = _add_column(reader, start)
@@ -743,15 +760,30 @@ def _alter(reader: _Reader) -> Statement:
     return Statement("definition", sql, "ALTER TABLE")
 
 
-def _add_column(reader: _Reader, start: str) -> str:
+def _add_column(reader: Reader, start: str) -> str:
     column = _column(reader)
-    if column.distkey or column.sortkey or column.key or any("IDENTITY" in clause for clause in column.clauses):
+    if (
+        column.distkey
+        or column.sortkey
+        or column.key
+        or any("IDENTITY" in clause for clause in column.clauses)
+    ):
         raise unsupported("a key or IDENTITY in ADD COLUMN")
     return f"{start} ADD COLUMN {column.sql}"
 
 
-def _alter_column(reader: _Reader, table: str, start: str) -> Statement:
-    if reader.look() in ("distkey", "sortkey", "diststyle", "compound", "encode", "auto", "even", "all", "key"):
+def _alter_column(reader: Reader, table: str, start: str) -> Statement:
+    if reader.look() in (
+        "distkey",
+        "sortkey",
+        "diststyle",
+        "compound",
+        "encode",
+        "auto",
+        "even",
+        "all",
+        "key",
+    ):
         reader.rest()
         return _nothing_but(table, "ALTER TABLE")
     name = reader.name()
@@ -764,13 +796,11 @@ def _alter_column(reader: _Reader, table: str, start: str) -> Statement:
         raise RedshiftError("0A000", "only the length of a VARCHAR column can be altered")
     check = _bytes_check(name, kind)
     constraint = dialect.identifier(f"bytes of {name[1:-1]}"[:63], quoted=True)
-    sql = (
-        f"{start} DROP CONSTRAINT IF EXISTS {constraint}, ALTER COLUMN {name} TYPE {kind.postgresql}, ADD {check}"
-    )
+    sql = f"{start} DROP CONSTRAINT IF EXISTS {constraint}, ALTER COLUMN {name} TYPE {kind.postgresql}, ADD {check}"
     return Statement("definition", sql, "ALTER TABLE")
 
 
-def _drop(reader: _Reader) -> Statement:
+def _drop(reader: Reader) -> Statement:
     reader.expect("drop")
     for kind in ("table", "view", "schema", "database"):
         if reader.accept(kind):
@@ -796,7 +826,7 @@ def _drop(reader: _Reader) -> Statement:
     )
 
 
-_STATEMENTS: dict[str, Callable[[_Reader], Statement]] = {
+_STATEMENTS: dict[str, Callable[[Reader], Statement]] = {
     "abort": _rollback,
     "alter": _alter,
     "analyse": _analyze,

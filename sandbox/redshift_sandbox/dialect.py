@@ -72,15 +72,19 @@ def translate(sql: str) -> tuple[Statement, ...]:
     """
     from redshift_sandbox import definitions
 
-    try:
-        tokens = _REDSHIFT.tokenize(sql)
-    except TokenError as error:
-        raise syntax_error(sql.strip()[:40]) from error
     statements = []
-    for part in _split(tokens):
+    for part in _split(tokens(sql)):
         text = sql[part[0].start : part[-1].end + 1]
         statements.append(definitions.statement(text, part))
     return tuple(statements) or (Statement("empty", "", original=sql),)
+
+
+def tokens(sql: str) -> list[Token]:
+    """The tokens of a text. Raises RedshiftError 42601."""
+    try:
+        return _REDSHIFT.tokenize(sql)
+    except TokenError as error:
+        raise syntax_error(sql.strip()[:40]) from error
 
 
 def _split(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -336,7 +340,11 @@ def _insert(node: exp.Insert) -> exp.Insert:
 
 
 def _update(node: exp.Update) -> exp.Update:
-    for part, name in (("returning", "RETURNING"), ("order", "ORDER BY in UPDATE"), ("limit", "LIMIT in UPDATE")):
+    for part, name in (
+        ("returning", "RETURNING"),
+        ("order", "ORDER BY in UPDATE"),
+        ("limit", "LIMIT in UPDATE"),
+    ):
         if node.args.get(part):
             raise unsupported(name)
     for assignment in node.expressions:

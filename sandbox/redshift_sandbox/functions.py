@@ -321,9 +321,7 @@ def window(node: exp.Window) -> exp.Expression:
         total = node.copy()
         total.set("this", _function("sum", *[argument.copy() for argument in function.expressions]))
         value = function.expressions[0].sql(dialect="postgres")
-        return exp.Var(
-            this=f"(CAST({value} AS double precision) / NULLIF({render.text(total)}, 0))"
-        )
+        return exp.Var(this=f"(CAST({value} AS double precision) / NULLIF({render.text(total)}, 0))")
     return node
 
 

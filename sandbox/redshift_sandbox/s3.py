@@ -163,9 +163,7 @@ class S3Server:
         if self._port and self._host == _LOOPBACK:
             self._ports["s3.port"] = self._port
         environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not re.match(r"AWS_|S3_|WEED_|SEAWEED", name)
+            name: value for name, value in os.environ.items() if not re.match(r"AWS_|S3_|WEED_|SEAWEED", name)
         }
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,5 @@
 """`python -m laptop sql`: one query, or a prompt."""
 
-import csv
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +50,8 @@ def prompt(endpoint: Endpoint, form: str, history: Path) -> None:
         try:
             line = _read("   -> " if statement else "sql=> ", interactive)
         except EOFError:
+            if interactive:
+                print()
             break
         except KeyboardInterrupt:
             print()
@@ -125,8 +126,16 @@ def _print(answer: warehouse.Answer, form: str) -> None:
 
 
 def _csv(answer: warehouse.Answer, stream: TextIO) -> None:
-    """With a header; null is an empty field, an empty text is quoted as \"\"."""
+    """With a header. Null is nothing at all, an empty text a pair of quotes: csv cannot do both."""
     if answer.columns:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(answer.columns)
-        writer.writerows(answer.rows)
+        for row in (answer.columns, *answer.rows):
+            stream.write(",".join(map(_field, row)) + "\n")
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if text == "" or any(sign in text for sign in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -73,6 +75,9 @@ limit 5
 """
 
 
+_LOOKS: Any = {"box": SIMPLE_HEAD, "show_edge": False, "title_justify": "left"}
+
+
 @dataclass(frozen=True)
 class DayRun:
     """One day's run: its tasks' outcomes by task id."""
@@ -100,13 +105,11 @@ def show(console: Console, endpoint: Endpoint, runs: Sequence[DayRun]) -> None:
         LaptopError: the warehouse does not answer.
     """
     with closing(warehouse.connect(endpoint)) as connection:
-        console.print()
-        console.print(_days(connection, runs))
-        console.print(_rows(connection))
+        console.print("", _days(connection, runs), "", _rows(connection), sep="\n")
         for title, query in (("Top songs", _TOP_SONGS), ("Top users", _TOP_USERS)):
             answer = warehouse.ask(connection, query)
             if answer.rows:
-                console.print(table(answer, title))
+                console.print("", table(answer, title), sep="\n")
 
 
 def _days(connection: Any, runs: Sequence[DayRun]) -> Table:
@@ -114,7 +117,9 @@ def _days(connection: Any, runs: Sequence[DayRun]) -> Table:
     answer = warehouse.ask(connection, _DAYS.format(first=min(days), last=max(days)))
     counts = {row[0]: dict(zip(answer.columns, row, strict=True)) for row in answer.rows}
     columns = ("files", "lines", "loaded", "duplicates", "left_out", "quarantined")
-    made = Table("Day", title="Days", title_justify="left", show_footer=len(runs) > 1)
+    made = Table(
+        "Day", title="Days", title_justify="left", box=SIMPLE_HEAD, show_edge=False, show_footer=len(runs) > 1
+    )
     made.columns[0].footer = "All"
     for column in columns:
         total = sum(int(counts[day][column] or 0) for day in days if day in counts)
@@ -144,9 +149,10 @@ def _rows(connection: Any) -> Table:
 
 def table(answer: warehouse.Answer, title: str | None = None) -> Table:
     """An answer as a table: numbers to the right, null told from an empty text."""
-    made = Table(title=title, title_justify="left")
+    made = Table(title=title, **_LOOKS)
     for place, name in enumerate(answer.columns):
-        numeric = all(isinstance(row[place], int | float) for row in answer.rows if row[place] is not None)
+        kinds = {type(row[place]) for row in answer.rows} - {type(None)}
+        numeric = kinds and kinds <= {int, float, Decimal}
         made.add_column(_plain(name), justify="right" if numeric else "left", overflow="fold")
     for row in answer.rows:
         made.add_row(*("[dim]null[/dim]" if value is None else _plain(value) for value in row))

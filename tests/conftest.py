@@ -17,7 +17,6 @@ _numbers = count(1)
 Connect = Callable[..., Any]
 
 _DRIVERS_WARNINGS = (
-    r"ignore:ssl\.SSLContext\(\) without protocol argument:DeprecationWarning",
     # It leaves its socket to the garbage collector when connecting fails or the server hangs up.
     r"ignore:unclosed <s:ResourceWarning",
 )

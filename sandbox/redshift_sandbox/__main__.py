@@ -118,7 +118,10 @@ def _stop_event(options: argparse.Namespace) -> asyncio.Event:
                 loop.remove_reader(sys.stdin.fileno())
                 stop.set()
 
-        loop.add_reader(sys.stdin.fileno(), read)
+        try:
+            loop.add_reader(sys.stdin.fileno(), read)
+        except PermissionError:  # a file or /dev/null, which cannot be waited for: it has ended
+            stop.set()
     return stop
 
 

@@ -190,6 +190,8 @@ def redshift_error(fields: dict[str, str], process_id: int) -> RedshiftError:
         return conflict()
     if sqlstate == "57014":
         return cancelled(process_id)
+    if sqlstate == "53100":
+        return RedshiftError("53100", "Disk Full", message)
     if sqlstate == "28P01":
         # PostgreSQL 8.0, which Redshift comes from, had no SQLSTATE for a wrong password alone.
         return RedshiftError("28000", message, detail)

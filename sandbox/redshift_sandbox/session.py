@@ -88,7 +88,7 @@ class Prepared:
 
 @dataclass(slots=True)
 class Execution:
-    """A statement that runs, from its start to its entry in the log."""
+    """A statement that is prepared or runs, from its start to its entry in the log."""
 
     prepared: Prepared
     started: float
@@ -98,7 +98,7 @@ class Execution:
 
 @dataclass(slots=True)
 class Awaited:
-    """An answer that PostgreSQL owes: to a message of this kind, for this execution if it is one."""
+    """An answer that PostgreSQL owes to a message of this kind, about this statement if it is about one."""
 
     kind: bytes
     execution: Execution | None = None
@@ -298,7 +298,7 @@ class Session:
         if one.statement.sql != message.query:
             message.query = one.statement.sql
             body = message.encode()
-        self._pass(b"P", body)
+        self._pass(b"P", body, Execution(one, time.monotonic()))
 
     async def _bind(self, body: bytes) -> None:
         portal, statement = _two_names(body)
@@ -309,7 +309,7 @@ class Session:
         if prepared is not None and prepared.is_local:
             self._expected.append(frame(b"2"))
         else:
-            self._pass(b"B", body)
+            self._pass(b"B", body, Execution(prepared, time.monotonic()) if prepared is not None else None)
 
     async def _describe(self, body: bytes) -> None:
         message = Describe.decode(memoryview(body))

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import redshift_connector
-from wire_client import Connect, WireClient
 
 from redshift_sandbox import Endpoint
 from redshift_sandbox.postgres import programs
+from tests.sandbox.wire_client import Connect, WireClient
 
 
 def test_the_drivers_defaults_connect_over_tls_that_they_verify(warehouse: Any) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import redshift_connector
 from pygwire.messages import Bind, Close, Describe, Execute, Flush, Parse, Sync
-from wire_client import Connect, WireClient, error, kinds, rows
 
 from redshift_sandbox import Endpoint
+from tests.sandbox.wire_client import Connect, WireClient, error, kinds, rows
 
 
 def test_values_of_every_type_arrive_as_they_are(warehouse: Any) -> None:

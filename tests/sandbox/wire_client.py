@@ -20,6 +20,11 @@ from pygwire.messages import (
 
 from redshift_sandbox import Endpoint
 
+# Longer than any test: ten billion rows.
+ENDLESS = "with digits as (select 0 as digit {}) select count(*) from {}".format(
+    "union all select 1 " * 9, ", ".join(f"digits as d{place}" for place in range(10))
+)
+
 Connect = Callable[..., Any]
 
 

@@ -8,11 +8,11 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol
+from typing import Protocol
 
 from laptop.graph import Task
 
@@ -57,9 +57,8 @@ class _Running:
     begin: float
     tries: int = 0
     process: subprocess.Popen[bytes] | None = None
-    file: IO[bytes] | None = None
     next_try: float = 0.0
-    said: int = field(default=0)  # where the log of the current try begins
+    said: int = 0  # where the log of the current try begins
 
 
 class Steps:
@@ -124,8 +123,6 @@ class Steps:
         if code is None:
             return None
         running.process = None
-        assert running.file is not None
-        running.file.close()
         task, seconds = running.task, time.monotonic() - running.begin
         said = _said(running.log, running.said)
         if code == 0 or code in task.skip_on_exit_code:
@@ -140,16 +137,16 @@ class Steps:
 
     def _start(self, running: _Running) -> None:
         running.tries += 1
-        running.file = running.log.open("ab")
-        running.said = running.file.tell()
-        running.process = subprocess.Popen(
-            [*self._command, *running.task.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=running.file,
-            stderr=subprocess.STDOUT,
-            env=self._environment,
-            start_new_session=True,  # Ctrl-C is for the runner, which ends this context
-        )
+        with running.log.open("ab") as log:
+            running.said = log.tell()
+            running.process = subprocess.Popen(
+                [*self._command, *running.task.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is for the runner, which ends this context
+            )
 
 
 def _state_from_upstream(states: Sequence[State]) -> State | None:

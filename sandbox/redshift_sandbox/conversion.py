@@ -172,7 +172,7 @@ def _strings(values: Values, length: int | None, options: Options, too_long: str
     if options.empty_as_null or options.blanks_as_null:
         values = [None if _counts_as_null(value, options) else value for value in values]
     has_nulls = None in values
-    texts = [value if isinstance(value, str) else "" for value in values]
+    texts = [value if isinstance(value, str) else "" for value in values] if has_nulls else list(values)
     joined = "\0".join(texts)
     if joined.count("\0") != len(texts) - 1:
         wrong = next(text for text in texts if "\0" in text)
@@ -457,13 +457,10 @@ def _timestamps(kind: str, options: Options) -> Convert:
     return partial(_each, one)
 
 
-_DAY_MILLISECONDS = 86_400_000
-
-
 def _epochs(factor: int, template: str, zone: str, values: Values) -> list[str]:
     """Milliseconds since 1970, or seconds with factor 1000."""
     fields = []
-    days: dict[int, str] = {}
+    minutes: dict[int, str] = {}
     for value in values:
         if type(value) is not int:
             text = text_of(value).strip()
@@ -473,16 +470,14 @@ def _epochs(factor: int, template: str, zone: str, values: Values) -> list[str]:
             if not re.fullmatch(r"-?\d{1,18}", text):
                 raise BadValue(1206, f"Invalid timestamp format or value [{template}]", text)
             value = int(text)
-        day, rest = divmod(value * factor, _DAY_MILLISECONDS)
-        if day not in days:
+        minute, rest = divmod(value * factor, 60_000)
+        shown = minutes.get(minute)
+        if shown is None:
             try:
-                days[day] = (_EPOCH + timedelta(days=day)).date().isoformat()
+                shown = minutes[minute] = (_EPOCH + timedelta(minutes=minute)).isoformat(" ")[:17]
             except OverflowError:
                 raise BadValue(1206, f"Invalid timestamp format or value [{template}]", str(value)) from None
-        seconds, thousandths = divmod(rest, 1000)
-        minutes, seconds = divmod(seconds, 60)
-        hours, minutes = divmod(minutes, 60)
-        fields.append(f"{days[day]} {hours:02d}:{minutes:02d}:{seconds:02d}.{thousandths:03d}{zone}")
+        fields.append(f"{shown}{rest // 1000:02d}.{rest % 1000:03d}{zone}")
     return fields
 
 

@@ -912,19 +912,29 @@ async def _prepared(command: CopyCommand, columns: list[Column], storage: _Stora
 
 
 async def _converted(load: _Load, objects: Sequence[_Object], storage: _Storage) -> AsyncIterator[bytes]:
-    """COPY input. The next block is read while one is converted."""
-    async for each, chunks in storage.contents(objects):
-        try:
-            async for line, block in _blocks(chunks, load.command.compression, load.command.skipped_lines):
-                load.bytes_read += len(block)
-                converted = await asyncio.to_thread(load.block, each.url, line, block)
-                if converted:
-                    yield converted
-        except _Corrupt as error:
-            load.errors.append(
-                _Error(each.url, 0, 1200, f"{(load.command.compression or '').upper()} failed: {error}", "")
-            )
-            raise _LoadFailed from None
+    """COPY input. While PostgreSQL takes a block, the next one is converted and the one after it is read."""
+    converting: asyncio.Task[bytes] | None = None
+    try:
+        async for each, chunks in storage.contents(objects):
+            try:
+                async for line, block in _blocks(chunks, load.command.compression, load.command.skipped_lines):
+                    converted = b"" if converting is None else await converting
+                    load.bytes_read += len(block)
+                    converting = asyncio.ensure_future(
+                        asyncio.to_thread(load.block, each.url, line, block)
+                    )
+                    if converted:
+                        yield converted
+            except _Corrupt as error:
+                load.errors.append(
+                    _Error(each.url, 0, 1200, f"{(load.command.compression or '').upper()} failed: {error}", "")
+                )
+                raise _LoadFailed from None
+        if converting is not None:
+            yield await converting
+    finally:
+        if converting is not None:
+            converting.cancel()
 
 
 def _tell(session: CopySession, table: _Table, load: _Load, count: int) -> None:

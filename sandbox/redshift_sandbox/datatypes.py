@@ -72,7 +72,9 @@ def of(node: exp.DataType, in_cast: bool = False) -> Type:
         return _decimal(arguments)
     if kind is _Kind.VARBINARY:
         return Type("varbyte", "bytea")
-    raise RedshiftError("0A000", f"type {node.sql(dialect='redshift').lower()} is not supported by the sandbox")
+    raise RedshiftError(
+        "0A000", f"type {node.sql(dialect='redshift').lower()} is not supported by the sandbox"
+    )
 
 
 def _length(arguments: list[str], default: int, largest: int, name: str) -> int:

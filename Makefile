@@ -39,9 +39,9 @@ lint: install ## Format check, lint, types, SQL style, Dockerfile
 format: install ## Format Python and SQL
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/sqlfluff fix --nocolor sql
 
-bench: install ## The benchmarks; results go to bench/README.md
+bench: install ## The benchmarks, or PARTS=songs; results go to bench/README.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r bench/requirements.lock
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(PARTS)
 
 lock: ## Resolve the lock files anew
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements.lock requirements.in

@@ -1,4 +1,4 @@
-"""Many at once: writers take turns, readers see whole days and never wait, failures leave nothing half-done."""
+"""Many at once: writers take turns, readers see whole days and never wait, failures leave no halves."""
 
 import json
 import re

@@ -56,12 +56,12 @@ class Screen:
     def working(self, name: str) -> Iterator[list[str]]:
         """Something that takes a while; what the caller puts into the list is told at its end."""
         begin = time.monotonic()
-        self._now = Spinner("dots", Text(name))
+        self._show(Spinner("dots", Text(name)))
         details: list[str] = []
         try:
             yield details
         finally:
-            self._now = None
+            self._show(None)
         seconds = time.monotonic() - begin
         self.line(
             Text.assemble(("✓ ", "green"), f"{name:<12}", (f"{seconds:5.1f} s  {'; '.join(details)}", "dim"))
@@ -71,12 +71,12 @@ class Screen:
     def run(self, name: str, tasks: Sequence[Task], is_day: bool = True) -> Iterator["RunView"]:
         """One run of a DAG."""
         view = RunView(self, name, tasks)
-        self._now = view
+        self._show(view)
         try:
             yield view
+            self._days_done += is_day
         finally:
-            self._now = None
-        self._days_done += is_day
+            self._show(None)
         if self._lively:
             self.line(view.__rich__())
 
@@ -85,6 +85,12 @@ class Screen:
         if text not in self._warned:
             self._warned.add(text)
             self.line(Text.assemble(("  ! ", "yellow"), text))
+
+    def _show(self, now: RenderableType | None) -> None:
+        self._now = now
+        # What was on the screen last is drawn again below every line that is printed.
+        if self._live.is_started:
+            self._live.refresh()
 
     @property
     def is_live(self) -> bool:

@@ -134,6 +134,7 @@ class Session:
         self._executed_since_ready = False
         self._running: Execution | None = None
         self._local: asyncio.Task[Any] | None = None
+        self._is_alone = False  # a COPY outside of a transaction block, in a block of its own here
         self._abandoned = False
         client.on_lost = self._client_lost
         backend.peer.on_lost = self._backend_lost
@@ -160,8 +161,6 @@ class Session:
             self._backend.peer.on_lost = None
             self._client.on_lost = None
             self._backend.close()
-            if self._recorder is not None:
-                self._recorder.close()
             self._client.close()
 
     async def cancel(self) -> None:
@@ -181,7 +180,7 @@ class Session:
         execution = self._running
         if execution is None or execution.prepared.kind == "commit":
             return
-        if self._backend.status != IDLE:
+        if self._backend.status != IDLE and not self._is_alone:
             self._give_up()
 
     def _give_up(self) -> None:
@@ -530,13 +529,17 @@ class Session:
         if self._executed_since_ready:
             await self._backend.query("")  # learn whether a transaction is open
             self._executed_since_ready = False
-        tag = await self._interruptible(self._local_statement(execution.prepared))
+        try:
+            tag = await self._interruptible(self._local_statement(execution.prepared))
+        finally:
+            self._is_alone = False
         self._log(execution, tag=tag)
         return tag
 
     async def _interruptible(self, work: Coroutine[None, None, Result]) -> Result:
         """Do what a cancel request shall end. Raises RedshiftError when one did."""
-        task = self._local = asyncio.ensure_future(work)
+        task: asyncio.Task[Result] = asyncio.ensure_future(work)
+        self._local = task
         try:
             await asyncio.wait([task])
             if task.cancelled():
@@ -559,16 +562,20 @@ class Session:
             if self._backend.status == IN_BLOCK:
                 await self._backend.query("commit")
             return "TRUNCATE TABLE"
-        alone = self._backend.status == IDLE
-        if alone:
+        self._is_alone = self._backend.status == IDLE
+        if self._is_alone:
             await self._backend.query("begin")
         try:
             await run_copy(statement.sql, self, self._around.s3)
         except BaseException:
-            if alone:
+            if self._is_alone:
                 await self._backend.query("rollback")
             raise
-        if alone:
+        finally:
+            if self._recorder is not None:
+                self._recorder.close()
+                self._recorder = None
+        if self._is_alone:
             await self._backend.query("commit")
         return "COPY"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import redshift_connector
 from pygwire.messages import Bind, Close, Describe, Execute, Flush, Parse, Sync
 
 from redshift_sandbox import Endpoint
-from tests.sandbox.wire_client import Connect, WireClient, error, kinds, rows
+from tests.sandbox.wire_client import Connect, WireClient, error, highest_memory, kinds, rows
 
 
 def test_values_of_every_type_arrive_as_they_are(warehouse: Any) -> None:
@@ -95,9 +94,6 @@ def test_what_the_sandbox_itself_refuses_fails_the_transaction_too(warehouse: An
 
 
 def test_a_result_of_a_million_rows_streams(sandbox: Endpoint, warehouse: Any) -> None:
-    status = Path(f"/proc/{sandbox.process_id}/status")
-    if not status.exists():
-        pytest.skip("memory is read from /proc, which this system does not have")
     cursor = warehouse.cursor()
     cursor.execute(
         "create table digits as " + " union all ".join(f"select {digit} as digit" for digit in range(10))
@@ -105,16 +101,10 @@ def test_a_result_of_a_million_rows_streams(sandbox: Endpoint, warehouse: Any) -
     many = "select a.digit, 'some words that take a little room' from " + ", ".join(
         f"digits {x}" for x in "abcdef"
     )
-    before = _resident(status)
+    before = highest_memory(sandbox)
     cursor.execute(many)
     assert len(cursor.fetchall()) == 1_000_000
-    assert _resident(status) - before < 32 * 1024
-
-
-def _resident(status: Path) -> int:
-    """The most memory a process has held, in KiB."""
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1])
+    assert highest_memory(sandbox) - before < 32 * 1024
 
 
 def test_the_simple_protocol_runs_several_statements_as_one_transaction(

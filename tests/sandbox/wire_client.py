@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from hashlib import md5
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 from pygwire.messages import (
     CancelRequest,
     DataRow,
@@ -112,3 +114,13 @@ def error(messages: list[tuple[bytes, bytes]]) -> tuple[str, str]:
     body = next(body for kind, body in messages if kind == b"E")
     fields = ErrorResponse.decode(memoryview(body)).fields
     return fields["C"], fields["M"]
+
+
+def highest_memory(endpoint: Endpoint) -> int:
+    """The most memory, in KiB, that the sandbox's own process has held since this was last asked."""
+    process = Path(f"/proc/{endpoint.process_id}")
+    if not process.exists():
+        pytest.skip("memory is read from /proc, which this system does not have")
+    line = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM:"))
+    (process / "clear_refs").write_text("5")
+    return int(line.split()[1])

@@ -10,6 +10,7 @@ import re
 import secrets
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -159,6 +160,23 @@ def parser() -> argparse.ArgumentParser:
     )
     trace.add_argument("songplay_id", type=_songplay_id, metavar="SONGPLAY_ID", help="as in 139-1")
     return top
+
+
+def command() -> NoReturn:
+    """The command `sparkify`: main(), and then the end at once.
+
+    Threads of the S3 client may still let go of Python objects, on which the interpreter's own end would abort.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else errors.DONE
+    except BaseException:
+        traceback.print_exc()
+        code = errors.DATA_FAILURE
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

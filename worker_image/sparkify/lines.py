@@ -1,0 +1,64 @@
+"""Cuts a stream of bytes into blocks of whole lines, in bounded memory however long a line is."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+# The largest JSON object that COPY reads (Redshift Database Developer Guide,
+# copy-usage_notes-copy-from-json), in bytes; a longer line can never be loaded.
+LONGEST = 4 * 1024 * 1024
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of one line that is longer than LONGEST; `last` says that the line ends with it."""
+
+    data: bytes
+    last: bool
+
+
+async def blocks(buffers: AsyncIterator[bytes]) -> AsyncIterator[bytes | Piece]:
+    """Blocks of whole lines, each about as large as a buffer, and the pieces of lines that are too long.
+
+    Only the stream's last block may lack the newline at its end. A byte order mark before the first line is
+    dropped.
+    """
+    unfinished = b""
+    too_long = False
+    at_start = True
+    async for data in buffers:
+        if at_start:
+            data = data.removeprefix(_BYTE_ORDER_MARK)
+            at_start = False
+        if too_long:
+            end = data.find(b"\n")
+            if end < 0:
+                yield Piece(data, last=False)
+                continue
+            yield Piece(data[:end], last=True)
+            data = data[end + 1 :]
+            too_long = False
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield unfinished + data[:end]
+            unfinished = data[end:]
+        else:
+            unfinished += data
+        if len(unfinished) > LONGEST:
+            yield Piece(unfinished, last=False)
+            unfinished = b""
+            too_long = True
+    if too_long:
+        yield Piece(b"", last=True)
+    elif unfinished:
+        yield unfinished
+
+
+def cut(block: bytes, size: int) -> Iterator[bytes]:
+    """The block in pieces of whole lines, of about `size` bytes each."""
+    start = 0
+    while start < len(block):
+        end = block.find(b"\n", start + size) + 1 or len(block)
+        yield block[start:end]
+        start = end

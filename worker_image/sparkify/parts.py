@@ -1,0 +1,91 @@
+"""Writes rows to S3 for COPY: compressed parts, their manifest and their JSONPaths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import zstandard
+
+from sparkify.objects import Bucket, Upload
+
+# Measured on a day of events: level 1 costs a fifth of the work and packs eight to one; level 3 costs half as
+# much again and saves another fifth.
+_LEVEL = 1
+
+
+class Compressor:
+    """Compresses one part after the other; each is one frame."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self._frame = self._compressor.compressobj()
+
+    def add(self, rows: Sequence[bytes]) -> bytes:
+        return b"".join(map(self._frame.compress, rows))
+
+    def end(self) -> bytes:
+        """The rest of the part; what is added next belongs to another."""
+        rest = self._frame.flush()
+        self._frame = self._compressor.compressobj()
+        return rest
+
+
+@dataclass(frozen=True)
+class CopySource:
+    """What a COPY reads: the URLs of a manifest and of its parts' JSONPaths."""
+
+    manifest: str
+    jsonpaths: str
+
+
+class Parts:
+    """The parts of one table's rows, below one prefix."""
+
+    def __init__(self, bucket: Bucket, prefix: str, columns: Sequence[int]):
+        """`columns` has for each column of the COPY its position in a row's array."""
+        self._bucket = bucket
+        self._prefix = prefix
+        self._columns = columns
+        self._uploads: list[Upload] = []
+
+    def open(self) -> Upload:
+        """The next part, to be written and closed."""
+        upload = Upload(self._bucket, f"{self._prefix}part-{len(self._uploads):05}.zst")
+        self._uploads.append(upload)
+        return upload
+
+    async def write(self, rows: Sequence[bytes]) -> None:
+        """Write one part from rows that are at hand."""
+        compressor = Compressor()
+        upload = self.open()
+        await upload.write(compressor.add(rows) + compressor.end())
+        await upload.close()
+
+    @property
+    def count(self) -> int:
+        return len(self._uploads)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts, compressed."""
+        return sum(upload.size for upload in self._uploads)
+
+    async def finish(self) -> CopySource | None:
+        """Write the manifest and the JSONPaths of the closed parts; None when there is no part."""
+        if not self._uploads:
+            return None
+        location = self._bucket.location
+        entries = [
+            {
+                "url": location.url(upload.key),
+                "mandatory": True,
+                "meta": {"content_length": upload.size},
+            }
+            for upload in self._uploads
+        ]
+        manifest, jsonpaths = f"{self._prefix}manifest.json", f"{self._prefix}jsonpaths.json"
+        await self._bucket.put(
+            jsonpaths, msgspec.json.encode({"jsonpaths": [f"$[{n}]" for n in self._columns]})
+        )
+        await self._bucket.put(manifest, msgspec.json.encode({"entries": entries}))
+        return CopySource(location.url(manifest), location.url(jsonpaths))

@@ -1,0 +1,232 @@
+"""Turns lines of JSON into rows for COPY, and says what is wrong with those that are not.
+
+A row is one line: a JSON array of the record's fields in the order of its class, followed by the lineage and
+the content hash. The hash is the 128-bit XXH3 of the array of the record's fields alone, as compact UTF-8
+JSON in which only what must be escaped is, after the record's rules have normalised it; so neither the day,
+the file and the line, nor the source's key order, white space, escapes and unknown fields change it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, get_type_hints
+
+import msgspec
+from xxhash import xxh3_128_hexdigest
+
+from sparkify.lines import LONGEST, cut
+
+# Lines are handled in batches of about this many bytes: the records of a batch stay in a core's cache.
+_BATCH = 128 * 1024
+
+_BLANK = " \t\r\n\v\f"
+
+_Refused = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Problem(NamedTuple):
+    """Why a line cannot be staged: `reason` for machines, `detail` for people."""
+
+    reason: str
+    detail: str
+
+
+class Bad(NamedTuple):
+    """A line that cannot be staged, with its number in the file and its bytes without the line's end."""
+
+    line: int
+    problem: Problem
+    raw: bytes
+
+
+class Rules(Protocol):
+    """What is particular to one source's records."""
+
+    @property
+    def record(self) -> type[msgspec.Struct]:
+        """The record's class, its fields in the order of a source line's keys."""
+
+    def suspects(self, records: Sequence[Any]) -> list[int]:
+        """The positions of the records that `problem` must look at; a quick look at each."""
+
+    def problem(self, record: Any) -> Problem | None:
+        """Normalise the record in place; what is wrong with it, if anything."""
+
+
+@dataclass
+class Parsed:
+    """What became of some lines: rows for COPY, bad lines, and names of unknown fields with their lines."""
+
+    rows: list[bytes] = field(default_factory=list)
+    lines: int = 0
+    loaded: int = 0
+    next_line: int = 1
+    bad: list[Bad] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+
+def is_blank(text: str | None) -> bool:
+    """Whether a text says nothing: null, empty, or only ASCII white space."""
+    return text is None or not text.strip(_BLANK)
+
+
+def text_problem(record: msgspec.Struct, limits: dict[str, int]) -> Problem | None:
+    """A text that its column cannot hold: too many UTF-8 bytes, or a NUL character, if there is one."""
+    for name, limit in limits.items():
+        text = getattr(record, name)
+        if text is None:
+            continue
+        if "\0" in text:
+            return Problem("type", f"{name} holds a NUL character")
+        if len(text) * 4 > limit and (size := len(text.encode())) > limit:
+            return Problem("size", f"{name} has {size} bytes, its column holds {limit}")
+    return None
+
+
+class Parser:
+    """Parses the lines of one source.
+
+    Most lines are good, and cost one pass of compiled code: a typed decoder takes them, `suspects` looks at
+    each quickly, an encoder writes them. Whatever any of these doubts is looked at slowly, by itself.
+    """
+
+    def __init__(self, rules: Rules):
+        self._rules = rules
+        self._types = get_type_hints(rules.record, include_extras=True)
+        self._names = {each.encode_name: each.name for each in msgspec.structs.fields(rules.record)}
+        self._required = {each.encode_name for each in msgspec.structs.fields(rules.record) if each.required}
+        self._lenient = msgspec.json.Decoder(rules.record).decode
+        strict = msgspec.defstruct(
+            rules.record.__name__, [], bases=(rules.record,), forbid_unknown_fields=True, gc=False
+        )
+        self._strict: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(strict).decode
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+
+    def parse(self, block: bytes, lineage: Sequence[str], first_line: int) -> Parsed:
+        """Parse a block of whole lines, the first of which is number `first_line` of its file.
+
+        `lineage` stands in each row between the record's fields and the line number.
+        """
+        parsed = Parsed(next_line=first_line)
+        middle = b"," + msgspec.json.encode(lineage)[1:-1] + b","
+        for batch in cut(block, _BATCH):
+            self._parse(batch, middle, parsed)
+        return parsed
+
+    def _parse(self, batch: bytes, middle: bytes, parsed: Parsed) -> None:
+        lines = batch.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        first = parsed.next_line
+        parsed.next_line = first + len(lines)
+        numbers: Sequence[int] = range(first, parsed.next_line)
+        try:
+            if len(batch) > LONGEST:
+                raise msgspec.ValidationError  # one of its lines may be too long
+            records = list(map(self._strict, lines))
+        except _Refused:
+            records, numbers = self._one_by_one(lines, parsed)
+
+        rules = self._rules
+        problems = {}
+        for position in rules.suspects(records):
+            if problem := rules.problem(records[position]):
+                problems[position] = problem
+        if problems:
+            records, numbers = self._without(problems, records, numbers, lines, parsed)
+        encoded = self._encode_lines(list(map(msgspec.structs.astuple, records)))
+        arrays = encoded.split(b"\n")
+        arrays.pop()
+        if not encoded.isascii() or b"\\" in encoded:
+            # Only here can a text have more bytes than characters, or hold a NUL.
+            problems = {
+                position: problem
+                for position, array in enumerate(arrays)
+                if (not array.isascii() or b"\\" in array) and (problem := rules.problem(records[position]))
+            }
+            if problems:
+                arrays = [array for position, array in enumerate(arrays) if position not in problems]
+                records, numbers = self._without(problems, records, numbers, lines, parsed)
+
+        tails = self._encode_lines(list(zip(numbers, map(xxh3_128_hexdigest, arrays), strict=True)))
+        rows = [middle] * (3 * len(arrays))
+        rows[0::3] = [array[:-1] for array in arrays]
+        rows[2::3] = tails.split(b"[")[1:]  # neither a number nor a hash has a bracket
+        parsed.rows.append(b"".join(rows))
+        parsed.lines += len(arrays)
+        parsed.loaded += len(arrays)
+
+    def _without(
+        self,
+        problems: dict[int, Problem],
+        records: list[msgspec.Struct],
+        numbers: Sequence[int],
+        lines: list[bytes],
+        parsed: Parsed,
+    ) -> tuple[list[msgspec.Struct], list[int]]:
+        """The records and numbers that have no problem; the others are reported."""
+        first = parsed.next_line - len(lines)
+        for position, problem in problems.items():
+            number = numbers[position]
+            self._report(parsed, number, problem, lines[number - first])
+        good = [position for position in range(len(records)) if position not in problems]
+        return [records[position] for position in good], [numbers[position] for position in good]
+
+    def _report(self, parsed: Parsed, number: int, problem: Problem, raw: bytes) -> None:
+        parsed.lines += 1
+        parsed.bad.append(Bad(number, Problem(problem.reason, problem.detail[:250]), raw))
+
+    def _one_by_one(self, lines: list[bytes], parsed: Parsed) -> tuple[list[msgspec.Struct], list[int]]:
+        """The records and numbers of the lines that decode; the others are reported."""
+        records, numbers = [], []
+        for number, line in enumerate(lines, parsed.next_line - len(lines)):
+            if not line or line.isspace():
+                continue
+            found: msgspec.Struct | Problem
+            if len(line) > LONGEST:
+                found = Problem("size", f"the line has {len(line)} bytes, COPY reads {LONGEST}")
+            else:
+                try:
+                    found = self._strict(line)
+                except _Refused:
+                    found = self._examine(line, parsed.unknown)
+            if isinstance(found, Problem):
+                self._report(parsed, number, found, line)
+            else:
+                records.append(found)
+                numbers.append(number)
+        return records, numbers
+
+    def _examine(self, line: bytes, unknown: Counter[str]) -> msgspec.Struct | Problem:
+        """The record of a line that the strict decoder refused, or why it has none."""
+        try:
+            line.decode()
+            fields = msgspec.json.decode(line)
+        except _Refused as error:
+            return Problem("json", str(error))
+        if not isinstance(fields, dict):
+            return Problem("json", f"not an object but {type(fields).__name__}")
+        unknown.update(fields.keys() - self._names.keys())
+        try:
+            return self._lenient(line)
+        except _Refused:
+            pass
+        for name, attribute in self._names.items():
+            value = fields.get(name)
+            if value is None:
+                if name in self._required:
+                    return Problem("required", f"{name} is {'null' if name in fields else 'missing'}")
+                continue
+            try:
+                fields[name] = msgspec.convert(value, self._types[attribute])
+            except msgspec.ValidationError as error:
+                return Problem(_reason(str(error)), f"{name}: {str(error)[0].lower()}{str(error)[1:]}")
+        known = {self._names[name]: value for name, value in fields.items() if name in self._names}
+        return self._rules.record(**known)
+
+
+def _reason(message: str) -> str:
+    # msgspec names the bound that a value of the right type is beyond.
+    if "length >=" in message:
+        return "required"
+    return "size" if "<=" in message else "type"

@@ -165,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
 def command() -> NoReturn:
     """The command `sparkify`: main(), and then the end at once.
 
-    Threads of the S3 client may still let go of Python objects, on which the interpreter's own end would abort.
+    Threads of the S3 client may still hold Python objects, on which the interpreter's own end would abort.
     """
     try:
         main()

@@ -128,7 +128,7 @@ class Steps:
         if code == 0 or code in task.skip_on_exit_code:
             state = State.SUCCESS if code == 0 else State.SKIPPED
             return Outcome(state, running.log, seconds, running.tries, None, said.warnings)
-        error = said.error or f"ended with exit code {code} and said nothing"
+        error = said.error or f"{_end(code)}; its last line: {said.last or 'none'}"
         if code in task.fail_on_exit_code or running.tries > task.retries:
             return Outcome(State.FAILED, running.log, seconds, running.tries, error, said.warnings)
         view.retrying(task, running.tries, error)
@@ -165,12 +165,17 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
 
 @dataclass(frozen=True)
 class _Said:
-    error: str | None
+    error: str | None  # the last error line
+    last: str | None  # the last line of any kind: a traceback ends with its reason
     warnings: tuple[str, ...]
 
 
+def _end(code: int) -> str:
+    return f"ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
 def _said(log: Path, offset: int) -> _Said:
-    """The last error line (or else the last line: a traceback's reason) and the warnings of a try."""
+    """What a try left in its log."""
     with log.open("rb") as file:
         file.seek(offset)
         lines = [line.decode(errors="replace").rstrip() for line in file]
@@ -182,7 +187,7 @@ def _said(log: Path, offset: int) -> _Said:
         elif level == "warning":
             warnings.append(message)
     last = next((line.strip() for line in reversed(lines) if line.strip()), None)
-    return _Said(errors[-1] if errors else last, tuple(warnings))
+    return _Said(errors[-1] if errors else None, last, tuple(warnings))
 
 
 def _level(line: str) -> tuple[str, str]:

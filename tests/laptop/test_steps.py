@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -90,7 +89,7 @@ def run(command: list[str], tmp_path: Path, *tasks: Task) -> tuple[dict[str, Out
         (("1",), State.FAILED, 1, "try 0 ended with 1"),
         (("64",), State.FAILED, 1, "try 0 ended with 64"),
         (("75", "1"), State.FAILED, 2, "try 1 ended with 1"),
-        (("raise",), State.FAILED, 1, "KeyError: 'a surprise'"),
+        (("raise",), State.FAILED, 1, "ended with exit code 1; its last line: KeyError: 'a surprise'"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
 )
@@ -175,7 +174,7 @@ def test_a_process_that_is_killed_and_said_nothing_is_told_so(tmp_path: Path) ->
     script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     outcomes, _ = run([sys.executable, str(script)], tmp_path, task(tmp_path, "load"))
     assert outcomes["load"].tries == 3
-    assert outcomes["load"].error == f"ended with exit code {-signal.SIGKILL} and said nothing"
+    assert outcomes["load"].error == "ended by signal SIGKILL; its last line: none"
 
 
 def _running(text: str) -> list[str]:

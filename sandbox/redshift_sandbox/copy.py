@@ -32,9 +32,9 @@ from redshift_sandbox.s3 import S3Settings
 # Decompressed bytes that are parsed and converted at once.
 _BLOCK = 1024 * 1024
 # Compressed bytes that are read at once: they may become a hundred times as many.
-_COMPRESSED = 64 * 1024
+_COMPRESSED = 16 * 1024
 # Objects up to this size are fetched whole, so many at a time; larger ones are streamed, one at a time.
-_SMALL = 4 * 1024 * 1024
+_SMALL = 1024 * 1024
 _CONCURRENT = 32
 # The largest JSON object or array (copy-parameters-data-format).
 _LARGEST_DOCUMENT = 4 * 1024 * 1024
@@ -434,6 +434,8 @@ class _Load:
         """Whole documents as COPY input. Raises _LoadFailed."""
         if self.command.replacement is not None:
             block = self._with_replacements(file, first_line, block)
+        if len(block) > _LARGEST_DOCUMENT:
+            return b"".join(self._one_by_one(file, first_line, block))
         try:
             fields = self._fields(_decoder.decode_lines(block))
         except (msgspec.DecodeError, UnicodeDecodeError, BadValue, AttributeError, TypeError):
@@ -456,14 +458,14 @@ class _Load:
             text = block[start:end]
             line = first_line + block.count(b"\n", 0, end - 1)
             raw_line = _shown(text)
+            if len(text) > _LARGEST_DOCUMENT:
+                message = f"JSON object exceeds the limit of {_LARGEST_DOCUMENT} bytes"
+                self._report(_Error(file, line, 1216, message, raw_line))
+                continue
             try:
                 document = _decoder.decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 self._report(self._undecodable(file, line, text, error))
-                continue
-            if len(text) > _LARGEST_DOCUMENT:
-                message = f"JSON object exceeds the limit of {_LARGEST_DOCUMENT} bytes"
-                self._report(_Error(file, line, 1216, message, raw_line))
                 continue
             try:
                 chosen = self.select([document])
@@ -917,17 +919,19 @@ async def _converted(load: _Load, objects: Sequence[_Object], storage: _Storage)
     try:
         async for each, chunks in storage.contents(objects):
             try:
-                async for line, block in _blocks(chunks, load.command.compression, load.command.skipped_lines):
+                async for line, block in _blocks(
+                    chunks, load.command.compression, load.command.skipped_lines
+                ):
                     converted = b"" if converting is None else await converting
                     load.bytes_read += len(block)
-                    converting = asyncio.ensure_future(
-                        asyncio.to_thread(load.block, each.url, line, block)
-                    )
+                    converting = asyncio.ensure_future(asyncio.to_thread(load.block, each.url, line, block))
                     if converted:
                         yield converted
             except _Corrupt as error:
                 load.errors.append(
-                    _Error(each.url, 0, 1200, f"{(load.command.compression or '').upper()} failed: {error}", "")
+                    _Error(
+                        each.url, 0, 1200, f"{(load.command.compression or '').upper()} failed: {error}", ""
+                    )
                 )
                 raise _LoadFailed from None
         if converting is not None:

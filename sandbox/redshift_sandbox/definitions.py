@@ -817,8 +817,7 @@ def _drop(reader: Reader) -> Statement:
     else:
         reader.accept("restrict")
     if kind == "database":
-        _ = reader.accept("force")
-        way = " WITH (FORCE)"
+        way = " WITH (FORCE)" if reader.accept("force") else ""
     reader.end()
     return Statement(
         "vacuum" if kind == "database" else "definition",

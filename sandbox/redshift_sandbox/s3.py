@@ -45,6 +45,7 @@ _OPTIONS = (
     "-s3.port.lance=0",
     "-s3.autoCreateBucket=false",
     "-volume.preStopSeconds=0",
+    "-volume.max=100000",  # each bucket takes at least one; they are small files, made when they are needed
 )
 
 

@@ -1,0 +1,88 @@
+"""What the sandbox's tests share: a bucket of their own, and rows as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import boto3
+import pytest
+
+from redshift_sandbox import Endpoint
+
+_numbers = count(1)
+
+Put = Callable[[str, str | bytes], str]
+Ask = Callable[..., list[list[Any]]]
+
+
+@pytest.fixture(scope="session")
+def s3(sandbox: Endpoint) -> Any:
+    """A client of the sandbox's S3 server."""
+    return boto3.client(
+        "s3",
+        endpoint_url=sandbox.s3_endpoint,
+        aws_access_key_id=sandbox.env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=sandbox.env["AWS_SECRET_ACCESS_KEY"],
+        region_name=sandbox.env["AWS_REGION"],
+    )
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    """The name of a new, empty bucket."""
+    name = f"bucket-{next(_numbers)}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def put(s3: Any, bucket: str) -> Put:
+    """Writes an object and returns its URL."""
+
+    def write(key: str, body: str | bytes) -> str:
+        s3.put_object(Bucket=bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
+        return f"s3://{bucket}/{key}"
+
+    return write
+
+
+@pytest.fixture
+def ask(warehouse: Any) -> Ask:
+    """Runs a statement on the test's connection, outside of a transaction block, and returns its rows."""
+    return _asking(warehouse)
+
+
+@pytest.fixture
+def ask_quickly(administrator: Any) -> Iterator[Ask]:
+    """The same on a connection to the sandbox's first database, where a table `plays` may be made.
+
+    For tests with many cases, which need no database of their own.
+    """
+    yield _asking(administrator)
+    administrator.cursor().execute("drop table if exists plays")
+
+
+@pytest.fixture(scope="session")
+def put_quickly(s3: Any) -> Put:
+    """Writes an object under a key that nothing else has, and returns its URL."""
+    s3.create_bucket(Bucket="cases")
+
+    def write(key: str, body: str | bytes) -> str:
+        key = f"{next(_numbers)}/{key}"
+        s3.put_object(Bucket="cases", Key=key, Body=body.encode() if isinstance(body, str) else body)
+        return f"s3://cases/{key}"
+
+    return write
+
+
+def _asking(connection: Any) -> Ask:
+    connection.autocommit = True
+
+    def run(sql: str, parameters: Any = None) -> list[list[Any]]:
+        cursor = connection.cursor()
+        cursor.execute(sql, parameters)
+        return [list(row) for row in cursor.fetchall()] if cursor.description else []
+
+    return run

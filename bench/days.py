@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from datetime import date, timedelta
 
 import redshift_connector
 
@@ -40,8 +41,8 @@ def run(setting: Setting) -> str:
     runs = interleaved(cases, ROUNDS)
 
     lines = [
-        f"A day of {EVENTS:,} events and {USERS} users. Seconds, median (least to most) of {ROUNDS} interleaved",
-        "runs; `in the transaction` is what `load` says of its own statements and checks.",
+        f"A day of {EVENTS:,} events and {USERS} users. Seconds, median (least to most) of {ROUNDS}",
+        "interleaved runs; `in the transaction` is what `load` says of its own statements and checks.",
         "",
         "| | stage and load | load | in the transaction |",
         "| --- | --- | --- | --- |",
@@ -77,8 +78,6 @@ def _load(setting: Setting, environment: dict[str, str], number: int) -> Measure
 
 
 def _date(number: int) -> str:
-    from datetime import date, timedelta
-
     return str(date(1970, 1, 1) + timedelta(days=DAY_ZERO + number))
 
 

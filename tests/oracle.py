@@ -1,6 +1,7 @@
 """The star, computed from the files in plain Python: what the pipeline is held against.
 
-Shares nothing with the worker: no SQL, no statement, no parser of its. It takes good lines only.
+Shares nothing with the worker: no SQL, no statement, no parser of its. A line that is no JSON is bad; all
+others are taken as good.
 """
 
 import json
@@ -27,8 +28,10 @@ COLUMNS = {
 
 def lines(text: bytes) -> Iterable[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.decode("utf-8-sig").split("\n"), start=1):
-        if line.strip():
+        try:
             yield number, json.loads(line)
+        except ValueError:
+            continue
 
 
 def read(folder: Path, days: Iterable[str]) -> tuple[dict[str, bytes], dict[str, bytes]]:

@@ -3,27 +3,19 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from redshift_sandbox import Endpoint
+from tests import command
+from tests.command import Ended
 
-SPARKIFY = Path(sys.executable).with_name("sparkify")
 _numbers = count(1)
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    log: str
 
 
 @dataclass(frozen=True)
@@ -48,16 +40,10 @@ class Pipeline:
         self.client.delete_object(Bucket=self.bucket, Key=key)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [SPARKIFY, *arguments],
-            env={**self.environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return command.start(arguments, {**self.environment, **environment})
 
     def run(self, *arguments: str, **environment: str) -> Ended:
-        return end(self.start(*arguments, **environment))
+        return command.run(arguments, {**self.environment, **environment})
 
     def done(self, *arguments: str, **environment: str) -> Ended:
         """Run a command that must succeed."""
@@ -71,11 +57,6 @@ class Pipeline:
         self.done("stage", "events", "--date", day, **environment)
         self.done("load", "--date", day, **environment)
         self.done("check", "--date", day, **environment)
-
-
-def end(process: subprocess.Popen[str]) -> Ended:
-    out, log = process.communicate(timeout=120)
-    return Ended(process.returncode, out, log)
 
 
 def day_key(day: str) -> str:

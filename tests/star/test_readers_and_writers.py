@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.star.conftest import Pipeline, end
+from tests.command import end
+from tests.star.conftest import Pipeline
 from tests.star.test_meaning import as_file, event
 
 DAY = "2018-11-01"

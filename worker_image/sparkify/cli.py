@@ -180,7 +180,11 @@ def command() -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command; never returns."""
+    """Run one command, as `sys.exit` ends it.
+
+    Raises:
+        SystemExit: always, with the command's exit code.
+    """
     args = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     run = args.run or f"manual-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

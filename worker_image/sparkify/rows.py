@@ -7,7 +7,7 @@ the file and the line, nor the source's key order, white space, escapes and unkn
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, get_type_hints
 
@@ -19,6 +19,7 @@ from sparkify.lines import LONGEST, cut
 # Lines are handled in batches of about this many bytes: the records of a batch stay in a core's cache.
 _BATCH = 128 * 1024
 
+_BACKSLASH = ord("\\")
 _BLANK = " \t\r\n\v\f"
 
 _Refused = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -46,11 +47,15 @@ class Rules(Protocol):
     def record(self) -> type[msgspec.Struct]:
         """The record's class, its fields in the order of a source line's keys."""
 
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """Bytes that each text's column holds."""
+
     def suspects(self, records: Sequence[Any]) -> list[int]:
         """The positions of the records that `problem` must look at; a quick look at each."""
 
     def problem(self, record: Any) -> Problem | None:
-        """Normalise the record in place; what is wrong with it, if anything."""
+        """Normalise the record in place; what is wrong with it, if anything, its texts' sizes excepted."""
 
 
 @dataclass
@@ -70,7 +75,7 @@ def is_blank(text: str | None) -> bool:
     return text is None or not text.strip(_BLANK)
 
 
-def text_problem(record: msgspec.Struct, limits: dict[str, int]) -> Problem | None:
+def _text_problem(record: msgspec.Struct, limits: Mapping[str, int]) -> Problem | None:
     """A text that its column cannot hold: too many UTF-8 bytes, or a NUL character, if there is one."""
     for name, limit in limits.items():
         text = getattr(record, name)
@@ -137,12 +142,13 @@ class Parser:
         encoded = self._encode_lines(list(map(msgspec.structs.astuple, records)))
         arrays = encoded.split(b"\n")
         arrays.pop()
-        if not encoded.isascii() or b"\\" in encoded:
-            # Only here can a text have more bytes than characters, or hold a NUL.
+        if _BACKSLASH in encoded or not encoded.isascii():
+            # Only here can a text have more bytes than characters, or hold a NUL, which JSON escapes.
             problems = {
                 position: problem
                 for position, array in enumerate(arrays)
-                if (not array.isascii() or b"\\" in array) and (problem := rules.problem(records[position]))
+                if (_BACKSLASH in array or not array.isascii())
+                and (problem := _text_problem(records[position], rules.limits))
             }
             if problems:
                 arrays = [array for position, array in enumerate(arrays) if position not in problems]

@@ -1,0 +1,225 @@
+"""Compacts source files: reads and checks their lines, writes good ones as parts, bad ones to the quarantine.
+
+Memory does not grow with the files: they are streamed, and of each stream one block a process is in work and
+one waits.
+"""
+
+import asyncio
+import math
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import msgspec
+
+from sparkify.lines import LONGEST, Piece, blocks
+from sparkify.log import Log
+from sparkify.objects import Bucket, Object, Upload
+from sparkify.parts import CopySource, Parts
+from sparkify.press import ChildPress, LocalPress, Order, Press
+from sparkify.quarantine import LongLine, Quarantine
+from sparkify.settings import Settings
+from sparkify.sources import Source
+
+# A source of at least this many bytes is pressed by several processes; starting them takes longer than a
+# smaller one does.
+_LARGE = 64 * 1024 * 1024
+# Source bytes that a part holds at least, so that it has 1 MB compressed, and at most, so that it stays far
+# below 1 GB however badly it packs (Redshift Database Developer Guide, c_best-practices-use-multiple-files).
+_PART_LEAST = 16 * 1024 * 1024
+_PART_MOST = 768 * 1024 * 1024
+
+# Objects up to this size are read whole, many at a time; larger ones are streamed.
+_SMALL = 256 * 1024
+_READ_AT_ONCE = 64
+
+
+@dataclass
+class SourceFile:
+    """What became of one file's lines; without an object, the file is gone."""
+
+    key: str
+    listed: Object | None
+    lines: int = 0
+    loaded: int = 0
+    quarantined: int = 0
+
+
+@dataclass
+class Compacted:
+    """An attempt's objects in S3, ready for COPY."""
+
+    version: str
+    files: list[SourceFile]
+    touched: CopySource | None = None
+    rows: CopySource | None = None
+    quarantine: CopySource | None = None
+
+    @property
+    def loaded(self) -> int:
+        return sum(file.loaded for file in self.files)
+
+
+@dataclass
+class _Slot:
+    """One press, what waits for it, and the part that it fills."""
+
+    press: Press
+    waiting: asyncio.Queue[tuple[SourceFile, bytes, Order] | None]
+    upload: Upload | None = None
+    fed: int = 0
+    ended: int = 0
+
+
+class Compaction:
+    """Reads files, presses their lines, and writes parts and quarantine."""
+
+    def __init__(
+        self, source: Source, settings: Settings, log: Log, version: str, reading: Bucket, staging: Bucket
+    ):
+        self._source = source
+        self._settings = settings
+        self._version = version
+        self._reading = reading
+        self._staging = staging
+        self._prefix = f"{source.place}{version}/"
+        self.parts = Parts(staging, f"{self._prefix}rows/", source.positions())
+        self.quarantine = Quarantine(
+            staging,
+            f"quarantine/{self._prefix}",
+            source.name,
+            str(source.day) if source.day else None,
+            version,
+            log.run,
+        )
+        self.unknown: Counter[str] = Counter()
+        self._indexed: CopySource | None = None
+
+    async def run(self, files: Sequence[SourceFile]) -> None:
+        size = sum(file.listed.size for file in files if file.listed)
+        processes = self._settings.processes if size >= _LARGE else 1
+        parts = _part_count(size, processes, self._settings.slices)
+        async with AsyncExitStack() as stack:
+            slots = []
+            for _ in range(processes):
+                press: Press = (
+                    await ChildPress.start(self._source.day)
+                    if processes > 1
+                    else LocalPress(self._source.rules)
+                )
+                stack.push_async_callback(press.close)
+                slots.append(_Slot(press, asyncio.Queue(maxsize=1)))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for slot in slots:
+                        group.create_task(self._drain(slot))
+                    await self._feed(files, slots, size / parts, parts // processes)
+            except BaseExceptionGroup as failures:
+                raise failures.exceptions[0] from None
+        self._indexed = await self.quarantine.finish()
+
+    async def _feed(
+        self, files: Sequence[SourceFile], slots: Sequence[_Slot], part_size: float, parts: int
+    ) -> None:
+        """Hand blocks to the slots in turn; a slot ends each part but its last after `part_size` bytes."""
+        turn = 0
+        async for file, contents in self._contents(files):
+            lineage = self._source.lineage(file.key)
+            line = 1
+            long: LongLine | None = None
+            async for block in blocks(contents):
+                if isinstance(block, Piece):
+                    long = long or self.quarantine.open_long(file.key, line)
+                    await long.write(block.data)
+                    if block.last:
+                        await long.close(LONGEST)
+                        long = None
+                        line += 1
+                        file.lines += 1
+                        file.quarantined += 1
+                    continue
+                slot = slots[turn % len(slots)]
+                turn += 1
+                slot.fed += len(block)
+                end = slot.fed >= part_size and slot.ended < parts - 1
+                if end:
+                    slot.fed = 0
+                    slot.ended += 1
+                await slot.waiting.put((file, block, Order(lineage, line, end)))
+                line += block.count(b"\n")
+        for slot in slots:
+            await slot.waiting.put(None)
+
+    async def _contents(
+        self, files: Sequence[SourceFile]
+    ) -> AsyncIterator[tuple[SourceFile, AsyncIterator[bytes]]]:
+        """The files that are there, in order; small ones are read ahead."""
+        ahead: deque[tuple[SourceFile, asyncio.Task[bytes] | None]] = deque()
+        todo = deque(file for file in files if file.listed)
+        try:
+            while todo or ahead:
+                while todo and len(ahead) < _READ_AT_ONCE:
+                    file = todo.popleft()
+                    assert file.listed
+                    small = file.listed.size <= _SMALL
+                    task = asyncio.create_task(self._reading.get(file.listed)) if small else None
+                    ahead.append((file, task))
+                file, task = ahead.popleft()
+                assert file.listed
+                yield file, _once(await task) if task else self._reading.stream(file.listed)
+        finally:
+            for _, task in ahead:
+                if task:
+                    task.cancel()
+
+    async def _drain(self, slot: _Slot) -> None:
+        while job := await slot.waiting.get():
+            file, block, order = job
+            pressed = await slot.press.press(block, order)
+            file.lines += pressed.lines
+            file.loaded += pressed.loaded
+            file.quarantined += len(pressed.bad)
+            self.unknown.update(pressed.unknown)
+            await self._write(slot, pressed.compressed, pressed.loaded, order.end)
+            await self.quarantine.add(file.key, pressed.bad)
+        pressed = await slot.press.press(b"", Order((), 1, end=True))
+        await self._write(slot, pressed.compressed, 0, end=True)
+
+    async def _write(self, slot: _Slot, compressed: bytes, rows: int, end: bool) -> None:
+        if slot.upload is None:
+            if not rows:
+                return  # the end of a part without rows
+            slot.upload = self.parts.open()
+        await slot.upload.write(compressed)
+        if end:
+            await slot.upload.close()
+            slot.upload = None
+
+    async def finish(self, files: list[SourceFile]) -> Compacted:
+        """Write what COPY needs besides the parts."""
+        touched = Parts(self._staging, f"{self._prefix}files/", range(6))
+        if files:
+            rows = [
+                (file.key, file.listed.etag, file.listed.size, file.lines, file.loaded, file.quarantined)
+                if file.listed
+                else (file.key, None, None, None, None, None)
+                for file in files
+            ]
+            await touched.write([msgspec.json.Encoder().encode_lines(rows)])
+        return Compacted(
+            self._version, files, await touched.finish(), await self.parts.finish(), self._indexed
+        )
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _part_count(size: int, processes: int, slices: int) -> int:
+    """Parts for so many source bytes: a multiple of the slices when there is enough for each, and of the
+    processes, each of which fills a part at a time."""
+    if size < slices * _PART_LEAST:
+        return processes
+    step = math.lcm(slices, processes)
+    return step * max(1, math.ceil(size / (step * _PART_MOST)))

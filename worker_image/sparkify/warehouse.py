@@ -117,14 +117,15 @@ def _open(settings: Settings, log: Log) -> Any:
         connection.autocommit = True
         connection.cursor().execute(f"set statement_timeout to {settings.statement_timeout * 1000}")
         connection.autocommit = False
-    except redshift_connector.ProgrammingError as error:
+    except (redshift_connector.Error, OSError) as error:
         code, message = _code_and_message(error)
+        # 28: authorization; 3D000: no such database (PostgreSQL documentation, appendix A).
         if code.startswith(("28", "3D")):
             raise UsageError(
                 f"warehouse {where}: {message}; check SPARKIFY_WAREHOUSE_USER, _PASSWORD and _DATABASE"
             ) from error
-        raise PassingError(f"warehouse {where}: {message}") from error
-    except (redshift_connector.Error, OSError) as error:
+        if code:
+            raise PassingError(f"warehouse {where}: {_reason(error)}") from error
         raise PassingError(
             f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST, _PORT, "
             "the network, and that the warehouse is up"
@@ -166,26 +167,25 @@ def write(
 
     LOCK comes first because it makes no snapshot: what `work` reads is what the writer before it left
     (Redshift Database Developer Guide, c_serial_isolation and r_LOCK). A transaction that met a conflict or
-    lost its connection is repeated whole; when the answer to its COMMIT was lost, `committed` is asked on a
-    new connection, after the lock says that the first one has ended. Work that may be done twice needs no
-    `committed`.
+    lost its connection is repeated whole; but when the answer to its COMMIT was lost, `committed` is asked
+    first, once the lock says that the other connection's transaction has ended. Work that may be done twice
+    needs no `committed`.
 
     Raises:
         PassingError: it still failed after the last attempt.
         DataError: the warehouse refused a statement.
     """
+    sent: list[Result] = []
     for attempt in range(1, ATTEMPTS + 1):
-        done: list[Result] = []
         try:
             with connect(settings, log) as connection:
-                return _attempt(connection, settings, lock, work, done)
+                return _attempt(Transaction(connection, settings), log, lock, work, committed, sent)
         except _Passing as error:
             reason = str(error)
-        if done:
-            log.warning("the answer to COMMIT was lost: asking the ledger", reason=reason)
-            with connect(settings, log) as connection, suppress(_Passing):
-                if _attempt(connection, settings, lock, committed, []):
-                    return done[0]
+        except PassingError as error:
+            if attempt == 1:  # it was not there to begin with: that is for Airflow's longer pauses
+                raise
+            reason = str(error)
         if attempt < ATTEMPTS:
             pause = min(20.0, 0.2 * 2**attempt) * (0.5 + secrets.randbelow(1000) / 1000)
             log.warning("repeating the whole transaction", attempt=attempt, pause=pause, reason=reason)
@@ -194,24 +194,29 @@ def write(
 
 
 def _attempt(
-    connection: Any,
-    settings: Settings,
+    transaction: Transaction,
+    log: Log,
     lock: str | None,
     work: Callable[[Transaction], Result],
-    done: list[Result],
+    committed: Callable[[Transaction], bool],
+    sent: list[Result],
 ) -> Result:
-    """One try; `done` holds the result once COMMIT was sent, whether or not its answer came."""
+    """One try. `sent` holds the result of a try whose COMMIT was sent and not answered."""
     try:
         # The driver sends BEGIN by itself before the first statement.
         if lock:
-            connection.cursor().execute(f"lock {lock}")
-        result = work(Transaction(connection, settings))
-        done.append(result)
-        connection.commit()
+            transaction.run(f"lock {lock}")
+        if sent:
+            log.warning("an earlier COMMIT may have taken place: asking the ledger")
+            if committed(transaction):
+                return sent[0]
+            sent.clear()
+        result = work(transaction)
+        sent.append(result)
+        transaction.connection.commit()
     except (redshift_connector.Error, OSError) as error:
         if _may_pass(error):
             raise _Passing(_reason(error)) from error
-        done.clear()  # the server answered, and the answer was no
         raise _explained(error) from error
     return result
 

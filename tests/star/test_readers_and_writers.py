@@ -251,3 +251,33 @@ def test_trace_leads_from_a_play_to_its_source_line_its_copies_and_its_loads(pip
     absent = pipeline.run("trace", "139-4")
     assert absent.code == 1
     assert "no songplay 139-4 in the star; staged lines of its event: 1" in absent.log
+
+
+def test_plan_says_what_each_step_would_do_and_touches_nothing(pipeline: Pipeline, warehouse: Any) -> None:
+    def planned() -> dict[str, str]:
+        lines = pipeline.done("plan", "--date", DAY).out.splitlines()[1:]
+        return {line[:14].strip(): line[14:] for line in lines}
+
+    where = f"s3://{pipeline.bucket}/log_data/2018/11/2018-11-01-events.json"
+    assert planned() == {
+        "stage songs": "do nothing: all 0 song files are staged as they are",
+        "stage events": f"wait and fail: there is no {where}",
+        "load": "write the day into the star for the first time",
+        "check": "run every check of the day once more, and the warnings",
+    }
+    pipeline.put_day(DAY, [event(DAY)])
+    pipeline.put("log_data/2018/11/2018-11-01-events.json.bak", b"{}")
+    pipeline.put("song_data/A/B/C/TRABC.json", b"x" * 10)
+    size = len(as_file([event(DAY)]))
+    before = planned()
+    assert before["stage songs"] == "read 1 new and 0 changed song files (10 bytes), drop 0 gone"
+    assert before["stage events"] == f"read {where} ({size} bytes) for the first time"
+    assert before["left out"] == "1 objects whose names are not a source file's"
+    for step in ("stage events", "load"):
+        pipeline.done(*step.split(), "--date", DAY, "--run", "first")
+    assert planned()["stage events"] == f"read {where} ({size} bytes) again, unchanged"
+    assert re.fullmatch(r"bring the day in line again; loaded [\d: -]+ UTC by first", planned()["load"])
+    pipeline.put_day(DAY, [event(DAY, level="paid")])
+    pipeline.done("stage", "events", "--date", DAY)
+    assert planned()["load"].endswith("by first, staged again since")
+    assert star_counts(warehouse) == (1, 1, 0, 0, 1)

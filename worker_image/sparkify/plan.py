@@ -1,4 +1,4 @@
-"""`sparkify plan`: what a run of one day would do. It reads S3's listing and the ledger, and writes nothing."""
+"""`sparkify plan`: what a run of one day would do. It reads a listing and the ledger, and writes nothing."""
 
 import argparse
 import asyncio

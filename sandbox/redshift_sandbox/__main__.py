@@ -12,6 +12,7 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from importlib import resources
 from pathlib import Path
@@ -90,8 +91,7 @@ async def _serve(options: argparse.Namespace) -> None:
         )
         tls = certificates(state / "tls", [name for name in names if not _is_every_address(name)])
         postgres, s3 = Postgres(state / "postgres"), S3Server(state / "s3", options.host, options.s3_port)
-        stack.push_async_callback(postgres.stop)
-        stack.push_async_callback(s3.stop)
+        stack.push_async_callback(lambda: _all(postgres.stop(), s3.stop()))
         await _all(postgres.start(), s3.start())
         statements = StatementLog(state / "postgres" / "statements.jsonl")
         stack.callback(statements.close)
@@ -125,9 +125,9 @@ def _stop_event(options: argparse.Namespace) -> asyncio.Event:
     return stop
 
 
-async def _all(*starting: object) -> None:
-    """Wait for all, so that what has started can be stopped; then raise the first failure."""
-    results = await asyncio.gather(*starting, return_exceptions=True)  # type: ignore[call-overload]
+async def _all(*work: Awaitable[None]) -> None:
+    """Do all at once and wait until all have ended, also when one fails; then raise its failure."""
+    results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -60,8 +60,8 @@ _SETTINGS = {
     # As Redshift's; the connection is encrypted by TLS.
     "password_encryption": "md5",
     "md5_password_warnings": "off",
-    "log_min_messages": "warning",
-    "log_min_error_statement": "panic",  # statements hold data and passwords
+    "log_min_messages": "log",  # not the errors of statements: they hold data and passwords
+    "log_min_error_statement": "panic",
 }
 
 _HOST_BASED_AUTHENTICATION = f"""\

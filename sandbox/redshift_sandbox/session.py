@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import time
 from collections import deque
@@ -36,6 +37,8 @@ from redshift_sandbox.faults import Fault, Faults, Origin, StatementLog
 from redshift_sandbox.postgres import Postgres
 from redshift_sandbox.s3 import S3Settings
 from redshift_sandbox.wire import Peer, ProtocolError, frame
+
+_log = logging.getLogger(__name__)
 
 _CONTROL = re.compile(
     r"\s*call\s+sandbox\s*\.\s*(?P<name>\w+)\s*\(\s*(?:'(?P<text>(?:[^']|'')*)')?\s*\)\s*;?\s*",
@@ -480,7 +483,12 @@ class Session:
 
     def _prepare(self, sql: str) -> list[Prepared]:
         """Translate; raises RedshiftError for what the sandbox refuses."""
-        statements = translate(sql)
+        try:
+            statements = translate(sql)
+        except RedshiftError:
+            raise
+        except Exception as error:
+            raise _surprise(error) from error
         if len(statements) == 1:
             return [Prepared(sql, statements[0])]
         return [Prepared(each.original, each) for each in statements]
@@ -531,6 +539,10 @@ class Session:
             self._executed_since_ready = False
         try:
             tag = await self._interruptible(self._local_statement(execution.prepared))
+        except (RedshiftError, BackendLost):
+            raise
+        except Exception as error:
+            raise _surprise(error) from error
         finally:
             self._is_alone = False
         self._log(execution, tag=tag)
@@ -643,6 +655,12 @@ class Session:
         """Send the client a message of severity INFO."""
         fields = {"S": "INFO", "C": "00000", "M": message}
         self._client.write(NoticeResponse(fields).to_wire())
+
+
+def _surprise(error: Exception) -> RedshiftError:
+    """What a client is told of a defect of the sandbox; the traceback goes to the log."""
+    _log.exception("a statement failed unexpectedly")
+    return RedshiftError("XX000", f"the sandbox failed, its log says where: {type(error).__name__}: {error}")
 
 
 def error_frame(error: RedshiftError, severity: str = "ERROR") -> bytes:

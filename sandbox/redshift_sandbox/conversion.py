@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache, partial
+from typing import cast
 
 import msgspec
 
@@ -116,7 +117,7 @@ def _of_type(column: Column, options: Options) -> Convert:
 
 
 def text_of(value: object) -> str:
-    """A value's own text: an object or array with its braces or brackets (copy-usage_notes-copy-from-json)."""
+    """A value's own text; an object's or array's is JSON (copy-usage_notes-copy-from-json)."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -172,7 +173,7 @@ def _strings(values: Values, length: int | None, options: Options, too_long: str
     if options.empty_as_null or options.blanks_as_null:
         values = [None if _counts_as_null(value, options) else value for value in values]
     has_nulls = None in values
-    texts = [value if isinstance(value, str) else "" for value in values] if has_nulls else list(values)
+    texts = [value if isinstance(value, str) else "" for value in values]
     joined = "\0".join(texts)
     if joined.count("\0") != len(texts) - 1:
         wrong = next(text for text in texts if "\0" in text)
@@ -226,9 +227,10 @@ _INTEGERS = {
 
 
 def _integers(smallest: int, largest: int, name: str, values: Values) -> list[str]:
-    kinds = set(map(type, values))
-    if kinds == {int} and smallest <= min(values) and max(values) <= largest:  # type: ignore[type-var]
-        return list(map(str, values))
+    if set(map(type, values)) == {int}:
+        numbers = cast(Sequence[int], values)
+        if smallest <= min(numbers) and max(numbers) <= largest:
+            return list(map(str, numbers))
     return _each(partial(_integer, smallest, largest, name), values)
 
 
@@ -311,7 +313,7 @@ def _boolean(text: str) -> str:
 _MONTHS = {
     name: number
     for number, name in enumerate(
-        "jan feb mar apr may jun jul aug sep oct nov dec".split(),
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
         1,
     )
 }
@@ -343,7 +345,8 @@ _RECOGNIZED = [
     re.compile(pattern)
     for pattern in (
         _DATE_AND_TIME,
-        r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?: (?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2}))?",
+        r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
+        r"(?: (?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2}))?",
         r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})"
         r"(?: (?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?)?",
         r"(?P<name>[A-Za-z]{3})-(?P<day>\d{1,2})-(?P<year>\d{4})",

@@ -23,3 +23,15 @@ class RedshiftError(Exception):
 
 class SandboxError(Exception):
     """The sandbox itself cannot start or go on. One line for the person who started it; exit code 1."""
+
+
+def unsupported(what: str) -> RedshiftError:
+    """The sandbox does not know `what`, and never guesses."""
+    return RedshiftError("0A000", f"{what} is not supported by the sandbox")
+
+
+def syntax_error(near: str) -> RedshiftError:
+    """The text is no SQL of Redshift's from this token on; empty at its end."""
+    return RedshiftError(
+        "42601", f'syntax error at or near "{near}"' if near else "syntax error at end of input"
+    )

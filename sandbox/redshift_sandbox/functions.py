@@ -13,46 +13,44 @@ from sqlglot import exp
 from redshift_sandbox import render
 from redshift_sandbox.errors import RedshiftError
 
-Expressions = list[exp.Expression]
+Expressions = list[exp.Expr]
 
-AGGREGATES = frozenset(
-    "any_value avg bit_and bit_or bool_and bool_or count listagg max median min stddev stddev_pop stddev_samp "
-    "sum var_pop var_samp variance".split()
-)
+AGGREGATES = frozenset({
+    "any_value", "avg", "bit_and", "bit_or", "bool_and", "bool_or", "count", "listagg", "max", "median",
+    "min", "stddev", "stddev_pop", "stddev_samp", "sum", "var_pop", "var_samp", "variance",
+})  # fmt: skip
 
 # Window functions whose OVER clause takes no frame (their pages, r_WF_…).
-WITHOUT_FRAME = frozenset(
-    "cume_dist dense_rank lag lead listagg median ntile percent_rank percentile_cont percentile_disc rank "
-    "ratio_to_report row_number".split()
-)
+WITHOUT_FRAME = frozenset({
+    "cume_dist", "dense_rank", "lag", "lead", "listagg", "median", "ntile", "percent_rank",
+    "percentile_cont", "percentile_disc", "rank", "ratio_to_report", "row_number",
+})  # fmt: skip
 
 # PostgreSQL's function of the same name does what Redshift's page says.
-SAME = AGGREGATES - {"avg", "listagg", "median"} | frozenset(
-    """
-    cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank percentile_cont
-    percentile_disc rank row_number
-    abs acos asin atan atan2 cbrt ceil ceiling cos cot degrees exp floor ln mod pi power radians
-    random sign sin sqrt tan
-    ascii btrim char_length character_length chr initcap left length lower lpad ltrim md5 octet_length
-    quote_ident quote_literal repeat replace reverse right rpad rtrim split_part strpos substr to_char to_date
-    to_hex to_number to_timestamp translate upper
-    coalesce greatest least nullif
-    current_database current_schema current_schemas has_database_privilege has_schema_privilege
-    has_table_privilege pg_backend_pid pg_cancel_backend pg_terminate_backend set_config current_setting
-    pg_get_userbyid pg_table_is_visible format_type pg_get_expr obj_description col_description
-    """.split()
-)
+SAME = AGGREGATES - {"avg", "listagg", "median"} | frozenset({
+    "cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile",
+    "percent_rank", "percentile_cont", "percentile_disc", "rank", "row_number", "abs", "acos", "age",
+    "asin", "isfinite", "now", "atan", "atan2", "cbrt", "ceil", "ceiling", "cos", "cot", "degrees",
+    "exp", "floor", "ln", "mod", "pi", "power", "radians", "random", "sign", "sin", "sqrt", "tan",
+    "ascii", "btrim", "char_length", "character_length", "chr", "initcap", "left", "length", "lower",
+    "lpad", "ltrim", "md5", "octet_length", "quote_ident", "quote_literal", "repeat", "replace",
+    "reverse", "right", "rpad", "rtrim", "split_part", "strpos", "substr", "to_char", "to_date",
+    "to_hex", "to_number", "to_timestamp", "translate", "upper", "coalesce", "greatest", "least",
+    "nullif", "current_database", "current_schema", "current_schemas", "has_database_privilege",
+    "has_schema_privilege", "has_table_privilege", "pg_backend_pid", "pg_cancel_backend",
+    "pg_terminate_backend", "set_config", "current_setting", "pg_get_userbyid", "pg_table_is_visible",
+    "format_type", "pg_get_expr", "obj_description", "col_description",
+})  # fmt: skip
 
 # Functions that the sandbox's schema defines, in catalog.sql.
-OWN = frozenset(
-    """
-    add_months convert_timezone date_cmp date_part_year date_trunc dexp dlog1 dlog10 getdate last_day log
-    months_between next_day regexp_count regexp_instr regexp_replace regexp_substr round sha2 strtol
-    is_valid_json is_valid_json_array json_array_length json_extract_array_element_text
-    json_extract_path_text json_parse json_serialize can_json_parse crc32
-    pg_last_copy_count pg_last_copy_id pg_last_query_id trunc version
-    """.split()
-)
+OWN = frozenset({
+    "add_months", "convert_timezone", "date_cmp", "date_part_year", "date_trunc", "dexp",
+    "getdate", "last_day", "log", "months_between", "next_day", "regexp_count",
+    "regexp_instr", "regexp_replace", "regexp_substr", "round", "sha2", "strtol", "is_valid_json",
+    "is_valid_json_array", "json_array_length", "json_extract_array_element_text",
+    "json_extract_path_text", "json_parse", "json_serialize", "can_json_parse", "crc32",
+    "pg_last_copy_count", "pg_last_copy_id", "trunc", "version",
+})  # fmt: skip
 
 _OTHER_NAMES = {
     "character_length": "char_length",
@@ -67,10 +65,12 @@ _OTHER_NAMES = {
 }
 
 # c_SQL_functions_leader_node_only: an error in a query that reads a user's table.
-LEADER_NODE_ONLY = frozenset(
-    "age current_schema current_schemas get_byte getbit has_database_privilege has_schema_privilege "
-    "has_table_privilege isfinite now pg_get_userbyid set_config current_setting".split()
-)
+LEADER_NODE_ONLY = frozenset({
+    "age", "current_schema", "current_schemas", "get_byte", "getbit", "has_database_privilege",
+    "has_schema_privilege", "has_table_privilege", "isfinite", "now", "pg_get_userbyid", "set_config",
+    "current_timestamp",
+    "current_setting",
+})  # fmt: skip
 
 _DATE_PARTS = {
     name: part
@@ -89,7 +89,8 @@ _DATE_PARTS = {
         "hour": "hour hours h hr hrs",
         "minute": "minute minutes m min mins",
         "second": "second seconds s sec secs",
-        "millisecond": "millisecond milliseconds ms msec msecs msecond mseconds millisec millisecs millisecon",
+        "millisecond": "millisecond milliseconds ms msec msecs msecond mseconds millisec millisecs "
+        "millisecon",
         "microsecond": "microsecond microseconds microsec microsecs usecond useconds us usec usecs",
         "timezone": "timezone",
         "timezone_hour": "timezone_hour",
@@ -99,7 +100,7 @@ _DATE_PARTS = {
 }
 
 
-def date_part(node: exp.Expression) -> exp.Expression:
+def date_part(node: exp.Expr) -> exp.Expr:
     """The date part that an argument names, bare or quoted (r_Dateparts_for_datetime_functions)."""
     name = node.name.lower()
     known = isinstance(node, (exp.Column, exp.Literal, exp.Var, exp.Identifier))
@@ -108,11 +109,11 @@ def date_part(node: exp.Expression) -> exp.Expression:
     return exp.Literal.string(_DATE_PARTS[name])
 
 
-def _function(name: str, *arguments: exp.Expression) -> exp.Anonymous:
+def _function(name: str, *arguments: exp.Expr) -> exp.Anonymous:
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def call(node: exp.Anonymous) -> exp.Expression:
+def call(node: exp.Anonymous) -> exp.Expr:
     """One function call, its arguments translated already."""
     name = str(node.this.name if isinstance(node.this, exp.Identifier) else node.this).lower()
     arguments: Expressions = node.expressions
@@ -131,41 +132,41 @@ def _arity(name: str, arguments: Expressions, smallest: int, largest: int | None
         raise RedshiftError("42883", f"function {name}() does not take {len(arguments)} arguments")
 
 
-def _timestamp(node: exp.Expression) -> exp.Expression:
+def _timestamp(node: exp.Expr) -> exp.Expr:
     """A literal among dates is a timestamp: PostgreSQL would prefer one with a time zone."""
     if isinstance(node, exp.Literal) and node.is_string:
         return exp.Var(this=f"CAST({render.text(node)} AS timestamp)")
     return node
 
 
-def _dateadd(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _dateadd(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity("dateadd", arguments, 3)
     part, number, date = arguments
     return _function("sandbox.dateadd", date_part(part), number, _timestamp(date))
 
 
-def _datediff(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _datediff(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity("datediff", arguments, 3)
     part, first, last = arguments
     return _function("sandbox.datediff", date_part(part), _timestamp(first), _timestamp(last))
 
 
-def _date_part(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _date_part(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     """DATE_PART keeps the seconds' fraction, EXTRACT does not (r_Dateparts_for_datetime_functions)."""
     _arity("date_part", arguments, 2)
     return _function("pg_catalog.date_part", date_part(arguments[0]), _timestamp(arguments[1]))
 
 
-def _date_trunc(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _date_trunc(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity("date_trunc", arguments, 2)
     return _function("sandbox.date_trunc", date_part(arguments[0]), _timestamp(arguments[1]))
 
 
-def extract(node: exp.Extract) -> exp.Expression:
+def extract(node: exp.Extract) -> exp.Expr:
     """EXTRACT returns whole numbers of its own part only (r_EXTRACT_function)."""
     part = date_part(node.this)
     value = _function("pg_catalog.date_part", part, _timestamp(node.expression))
-    whole: exp.Expression = exp.Cast(
+    whole: exp.Expr = exp.Cast(
         this=_function("floor", value),
         to=exp.DataType(this=exp.DataType.Type.BIGINT if part.name == "epoch" else exp.DataType.Type.INT),
     )
@@ -175,7 +176,7 @@ def extract(node: exp.Extract) -> exp.Expression:
     return whole
 
 
-def _decode(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _decode(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     """DECODE takes two NULLs as equal (r_DECODE_expression)."""
     if len(arguments) < 3:
         raise RedshiftError("42883", "function decode() takes at least 3 arguments")
@@ -191,14 +192,14 @@ def _decode(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
     return exp.Case(ifs=ifs, default=default)
 
 
-def _nvl2(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _nvl2(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity("nvl2", arguments, 3)
     value, present, absent = arguments
     condition = exp.Not(this=exp.Is(this=exp.Paren(this=value), expression=exp.Null()))
     return exp.Case(ifs=[exp.If(this=condition, true=present)], default=absent)
 
 
-def _concat(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _concat(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     """CONCAT of a NULL is NULL, as with the || operator (r_CONCAT)."""
     _arity("concat", arguments, 2)
     left, right = (exp.Paren(this=argument) for argument in arguments)
@@ -207,14 +208,14 @@ def _concat(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
     return exp.Paren(this=both)
 
 
-def _strpos_of_charindex(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _strpos_of_charindex(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity(str(node.this).lower(), arguments, 2)
     if str(node.this).lower() == "charindex":
         arguments = arguments[::-1]
     return _function("strpos", *arguments)
 
 
-def _avg(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _avg(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     """AVG of whole numbers is a whole number (r_AVG); MIN only tells the argument's type."""
     _arity("avg", arguments, 1)
     if isinstance(node.parent, exp.Window):
@@ -222,7 +223,7 @@ def _avg(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
     return _function("sandbox.average", _function("avg", arguments[0]), _function("min", arguments[0].copy()))
 
 
-def _median(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _median(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity("median", arguments, 1)
     if isinstance(node.parent, exp.Window):
         raise RedshiftError("0A000", "MEDIAN as a window function is not supported by the sandbox")
@@ -233,14 +234,14 @@ def _median(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
     )
 
 
-def _listagg(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _listagg(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity("listagg", arguments, 1, 2)
     if isinstance(node.parent, (exp.WithinGroup, exp.Window)):
         return node
     return _string_agg(arguments, None)
 
 
-def _string_agg(arguments: Expressions, order: exp.Order | None) -> exp.Expression:
+def _string_agg(arguments: Expressions, order: exp.Order | None) -> exp.Expr:
     delimiter = arguments[1] if len(arguments) > 1 else exp.Literal.string("")
     value = arguments[0]
     distinct = isinstance(value, exp.Distinct)
@@ -257,14 +258,14 @@ def _string_agg(arguments: Expressions, order: exp.Order | None) -> exp.Expressi
     return exp.Var(this=f"string_agg({prefix}{text}, {render.text(delimiter)}{ordering})")
 
 
-def _ratio_to_report(node: exp.Anonymous, arguments: Expressions) -> exp.Expression:
+def _ratio_to_report(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     _arity("ratio_to_report", arguments, 1)
     if not isinstance(node.parent, exp.Window):
         raise RedshiftError("42601", "ratio_to_report() needs an OVER clause")
     return node
 
 
-_REWRITTEN: dict[str, Callable[[exp.Anonymous, Expressions], exp.Expression]] = {
+_REWRITTEN: dict[str, Callable[[exp.Anonymous, Expressions], exp.Expr]] = {
     "avg": _avg,
     "concat": _concat,
     "date_add": _dateadd,
@@ -283,7 +284,7 @@ _REWRITTEN: dict[str, Callable[[exp.Anonymous, Expressions], exp.Expression]] = 
 }
 
 
-def name_of(node: exp.Expression | None) -> str:
+def name_of(node: exp.Expr | None) -> str:
     """The name of a function call, also of one within WITHIN GROUP."""
     if isinstance(node, exp.WithinGroup):
         node = node.this
@@ -307,7 +308,7 @@ def check_window(node: exp.Window) -> None:
         )
 
 
-def window(node: exp.Window) -> exp.Expression:
+def window(node: exp.Window) -> exp.Expr:
     """A window function, its parts translated already."""
     function = node.this
     name = name_of(function)
@@ -325,7 +326,7 @@ def window(node: exp.Window) -> exp.Expression:
     return node
 
 
-def within_group(node: exp.WithinGroup) -> exp.Expression:
+def within_group(node: exp.WithinGroup) -> exp.Expr:
     """LISTAGG becomes string_agg; the other ordered-set aggregates are PostgreSQL's."""
     name = name_of(node)
     if name == "listagg":

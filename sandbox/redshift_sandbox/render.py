@@ -18,6 +18,6 @@ class _PostgreSQL(Postgres):
 _POSTGRESQL = _PostgreSQL()
 
 
-def text(node: exp.Expression) -> str:
+def text(node: exp.Expr) -> str:
     """The node as PostgreSQL's SQL."""
     return _POSTGRESQL.generate(node, copy=False, normalize_functions=False)

@@ -8,7 +8,7 @@ import asyncio
 import math
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -33,6 +33,8 @@ _PART_MOST = 768 * 1024 * 1024
 # Objects up to this size are read whole, many at a time; larger ones are streamed.
 _SMALL = 256 * 1024
 _READ_AT_ONCE = 64
+
+_ABORT_SECONDS = 3
 
 
 @dataclass
@@ -115,9 +117,19 @@ class Compaction:
                     for slot in slots:
                         group.create_task(self._drain(slot))
                     await self._feed(files, slots, size / parts, parts // processes)
-            except BaseExceptionGroup as failures:
-                raise failures.exceptions[0] from None
+            except BaseException as failure:
+                await self._abort()
+                if isinstance(failure, BaseExceptionGroup):
+                    raise failure.exceptions[0] from None
+                raise
         self._indexed = await self.quarantine.finish()
+
+    async def _abort(self) -> None:
+        # Whatever cannot be given up now is for the bucket's rule on incomplete uploads.
+        with suppress(Exception):
+            async with asyncio.timeout(_ABORT_SECONDS):
+                await self.parts.abort()
+                await self.quarantine.abort()
 
     async def _feed(
         self, files: Sequence[SourceFile], slots: Sequence[_Slot], part_size: float, parts: int

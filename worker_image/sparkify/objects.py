@@ -45,6 +45,7 @@ class Upload:
     def __init__(self, bucket: "Bucket", key: str):
         self.key = key
         self.size = 0
+        self.closed = False
         self._bucket = bucket
         self._writer = obstore.open_writer_async(
             bucket.store, key, buffer_size=_UPLOAD_PART, max_concurrency=2
@@ -59,6 +60,15 @@ class Upload:
     async def close(self) -> None:
         with self._bucket.explained():
             await self._writer.close()
+        self.closed = True
+
+    async def abort(self) -> None:
+        """Give up an upload that is not closed, so that S3 keeps none of its pieces."""
+        if not self.closed:
+            self.closed = True
+            with self._bucket.explained():
+                # The writer closes at the end of its context, and aborts when that ends by an exception.
+                await self._writer.__aexit__(Changed, Changed(), None)
 
 
 class Bucket:

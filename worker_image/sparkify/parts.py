@@ -61,6 +61,15 @@ class Parts:
         await upload.write(compressor.add(rows) + compressor.end())
         await upload.close()
 
+    async def abort(self) -> None:
+        """Give up what is not closed."""
+        for upload in self._uploads:
+            await upload.abort()
+
+    async def discard(self) -> None:
+        """Delete the closed parts."""
+        await self._bucket.delete([upload.key for upload in self._uploads])
+
     @property
     def count(self) -> int:
         return len(self._uploads)

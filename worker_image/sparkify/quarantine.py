@@ -28,7 +28,7 @@ class Quarantine:
         self._first = (source, day)
         self._last = (version, run)
         self._raw: Upload | None = None
-        self._raw_objects = 0
+        self._uploads: list[Upload] = []
         self._index = Parts(bucket, f"{prefix}index/", range(_COLUMNS))
         self._index_upload: Upload | None = None
         self._compressor = Compressor()
@@ -81,9 +81,15 @@ class Quarantine:
             await self._index_upload.close()
         return await self._index.finish()
 
+    async def abort(self) -> None:
+        """Give up what is not closed."""
+        for upload in self._uploads:
+            await upload.abort()
+        await self._index.abort()
+
     def _open_raw(self) -> Upload:
-        self._raw_objects += 1
-        return Upload(self._bucket, f"{self._prefix}raw-{self._raw_objects - 1:05}")
+        self._uploads.append(Upload(self._bucket, f"{self._prefix}raw-{len(self._uploads):05}"))
+        return self._uploads[-1]
 
     def _entry(
         self, file: str, line: int, problem: Problem, url: str, offset: int, length: int

@@ -226,7 +226,8 @@ class Parser:
             try:
                 fields[name] = msgspec.convert(value, self._types[attribute])
             except msgspec.ValidationError as error:
-                return Problem(_reason(str(error)), f"{name}: {str(error)[0].lower()}{str(error)[1:]}")
+                message = str(error).replace(" | null", "")
+                return Problem(_reason(message), f"{name}: {message[0].lower()}{message[1:]}")
         known = {self._names[name]: value for name, value in fields.items() if name in self._names}
         return self._rules.record(**known)
 

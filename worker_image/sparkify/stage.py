@@ -191,7 +191,11 @@ class _Stage:
         started = time.monotonic()
         compaction = Compaction(self._source, self._settings, self._log, version, source, staging)
         await compaction.run(files)
-        self._judge(files, staged, compaction)
+        try:
+            self._judge(files, staged, compaction)
+        except DataError:
+            await compaction.parts.discard()
+            raise
         compacted = await compaction.finish(files)
         self._log.info(
             "wrote parts",

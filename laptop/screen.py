@@ -1,5 +1,6 @@
 """What a person sees while the days run: live on a terminal, plain lines elsewhere."""
 
+import io
 import os
 import sys
 import time
@@ -30,6 +31,8 @@ class Screen:
 
     def __init__(self) -> None:
         lively = sys.stdout.isatty() and "CI" not in os.environ and os.environ.get("TERM") != "dumb"
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a title must not end the run on a Latin-1 terminal
         self.console = Console(highlight=False, width=None if lively else _PLAIN_WIDTH)
         self._lively = lively
         self._now: RenderableType | None = None

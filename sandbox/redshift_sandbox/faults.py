@@ -21,9 +21,10 @@ from redshift_sandbox.errors import RedshiftError
 from redshift_sandbox.postgres import literal
 
 _LARGEST_LOG = 32 * 1024 * 1024
+_LONGEST_SQL = 20_000  # characters
 _SECRET = re.compile(
     r"((?:aws_)?secret_access_key|access_key_id|session_token|password|credentials)(\s*(?:as\s+|=\s*)?\s*)"
-    r"'(?:[^']|'')*'",
+    r"'(?:[^']|'')*(?:'|$)",
     re.IGNORECASE,
 )
 _COMMIT = re.compile(r"\s*(?:commit|end)\b", re.IGNORECASE)
@@ -216,5 +217,5 @@ class StatementLog:
 
 
 def without_secrets(sql: str) -> str:
-    """A statement as it may be logged: keys and passwords hidden, as Redshift's own logs hide them."""
-    return _SECRET.sub(r"\1\2'***'", sql)
+    """A statement as it may be logged: not too long, and without keys and passwords."""
+    return _SECRET.sub(r"\1\2'***'", sql[:_LONGEST_SQL])

@@ -45,7 +45,9 @@ _CONTROL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-_CANCEL = re.compile(r"\bpg_(?:cancel|terminate)_backend\s*\(\s*(?P<process_id>\d+)\s*\)", re.IGNORECASE)
+_CANCEL = re.compile(
+    r"\s*select\s+pg_(?:cancel|terminate)_backend\s*\(\s*(?P<process_id>\d+)\s*\)", re.IGNORECASE
+)
 
 # Which messages of PostgreSQL end the answer to each message of a client.
 _ENDS = {b"P": b"1", b"B": b"2", b"C": b"3", b"D": b"Tn", b"E": b"CIs", b"S": b"Z", b"Q": b"Z"}
@@ -137,6 +139,7 @@ class Session:
         self._executed_since_ready = False
         self._running: Execution | None = None
         self._local: asyncio.Task[Any] | None = None
+        self._is_committing = False  # what ran here
         self._is_alone = False  # a COPY outside of a transaction block, in a block of its own here
         self._abandoned = False
         client.on_lost = self._client_lost
@@ -168,6 +171,8 @@ class Session:
 
     async def cancel(self) -> None:
         """Cancel the statement in flight, also a COPY that waits for S3."""
+        if self._is_committing:
+            return  # too late, and the client must not be told otherwise
         if self._local is not None:
             self._local.cancel()
         await self._backend.cancel()
@@ -529,7 +534,7 @@ class Session:
     async def _cancel_other(self, prepared: Prepared) -> None:
         """PostgreSQL's pg_cancel_backend does not reach what another session runs here."""
         assert prepared.statement is not None
-        if call := _CANCEL.search(prepared.statement.sql):
+        if call := _CANCEL.match(prepared.statement.sql):
             await self._around.cancel_session(int(call["process_id"]), self.user)
 
     async def _run_local(self, execution: Execution) -> str:
@@ -572,7 +577,7 @@ class Session:
         if statement.kind == "truncate":
             await self._backend.query(statement.sql)
             if self._backend.status == IN_BLOCK:
-                await self._backend.query("commit")
+                await self._commit()
             return "TRUNCATE TABLE"
         self._is_alone = self._backend.status == IDLE
         if self._is_alone:
@@ -588,8 +593,15 @@ class Session:
                 self._recorder.close()
                 self._recorder = None
         if self._is_alone:
-            await self._backend.query("commit")
+            await self._commit()
         return "COPY"
+
+    async def _commit(self) -> None:
+        self._is_committing = True
+        try:
+            await self._backend.query("commit")
+        finally:
+            self._is_committing = False
 
     def _control(self, sql: str) -> str:
         call = _CONTROL.fullmatch(sql)

@@ -236,4 +236,4 @@ def _reason(message: str) -> str:
     # msgspec names the bound that a value of the right type is beyond.
     if "length >=" in message:
         return "required"
-    return "size" if "<=" in message else "type"
+    return "size" if "<=" in message and "`float`" not in message else "type"

@@ -45,6 +45,6 @@ def songs() -> Source:
     # The order of sql/staging/songs/copy.sql.
     columns = (
         "source_file source_line song_id title artist_id artist_name artist_location artist_latitude "
-        "artist_longitude duration year numsongs content_hash"
+        "artist_longitude duration year num_songs content_hash"
     )
     return Source("songs", None, SongRules(), tuple(columns.split()))

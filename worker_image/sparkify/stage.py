@@ -144,13 +144,16 @@ class _Stage:
                 if compacted is None:
                     self._log.info("staged already: nothing changed")
                     return
-                self._commit(compacted, staged)
+                dead, alive = self._commit(compacted, staged)
             except (Changed, _Overtaken) as reason:
                 self._log.warning("beginning again", reason=str(reason))
                 continue
             rows = compacted.loaded
             self._log.info("staged", rows=rows, version=version, seconds=time.monotonic() - started)
-            self._clear(staging, compacted, staged.version)
+            try:
+                _interruptible(self._clear(staging, version, dead, alive))
+            except SparkifyError as error:
+                self._log.warning("staged, but left objects for the next stage to delete", reason=str(error))
             return
         raise PassingError(f"gave up after {_TRIES} tries: the objects or the staging tables keep changing")
 
@@ -239,10 +242,11 @@ class _Stage:
             "quarantined lines", lines=quarantine.lines, reasons=reasons, first=examples, at=quarantine.url
         )
 
-    def _commit(self, compacted: Compacted, staged: _Staged) -> None:
+    def _commit(self, compacted: Compacted, staged: _Staged) -> tuple[set[str], set[str]]:
+        """Replace what is staged; versions that nothing names any more, and those of the quarantine."""
         started = time.monotonic()
         try:
-            warehouse.write(
+            versions = warehouse.write(
                 self._settings,
                 self._log,
                 self._lock,
@@ -255,10 +259,15 @@ class _Stage:
                     error = DataError(f"{error}: {refused}")
             raise error from None
         self._log.info("committed", rows=compacted.loaded, seconds=time.monotonic() - started)
+        return versions
 
-    def _replace(self, transaction: Transaction, compacted: Compacted, staged: _Staged) -> None:
-        if self._version(transaction) != staged.version:
+    def _replace(
+        self, transaction: Transaction, compacted: Compacted, staged: _Staged
+    ) -> tuple[set[str], set[str]]:
+        replaced = self._version(transaction)
+        if replaced != staged.version:
             raise _Overtaken("another stage of the same committed meanwhile")
+        before = {*self._quarantined(transaction), *([replaced] if replaced else [])}
         name = self._source.name
         parameters = {
             "source": name,
@@ -277,6 +286,15 @@ class _Stage:
         transaction.execute("ledger/staged_files/insert", **parameters)
         transaction.execute("ledger/staging_versions/delete", **parameters)
         transaction.execute("ledger/staging_versions/insert", **parameters)
+        after = self._quarantined(transaction)
+        return before - after, after
+
+    def _quarantined(self, transaction: Transaction) -> set[str]:
+        """The versions whose raw lines the quarantine names."""
+        rows = transaction.rows(
+            "ledger/quarantine/select_versions", source=self._source.name, day=self._source.day
+        )
+        return {version for (version,) in rows}
 
     def _copy(self, transaction: Transaction, name: str, source: CopySource | None, rows: int) -> None:
         if source is None:
@@ -308,34 +326,23 @@ class _Stage:
             for file, line, column, message in rows
         )
 
-    def _clear(self, staging: Bucket, compacted: Compacted, replaced: str | None) -> None:
+    async def _clear(self, staging: Bucket, own: str, dead: set[str], alive: set[str]) -> None:
         """Delete this version's parts, and what versions before it left."""
-        rows = warehouse.read(
-            self._settings,
-            self._log,
-            lambda transaction: transaction.rows(
-                "ledger/quarantine/select_versions", source=self._source.name, day=self._source.day
-            ),
-        )
-        named = {compacted.version, *(version for (version,) in rows)}
-        _interruptible(self._delete(staging, compacted.version, replaced, named))
-
-    async def _delete(self, staging: Bucket, own: str, replaced: str | None, named: set[str]) -> None:
         place = self._source.place
-        quarantine = f"quarantine/{place}"
-        parts, raw = await asyncio.gather(staging.list(place), staging.list(quarantine))
-        versions = [(each.key.removeprefix(place).split("/")[0], each) for each in parts]
-        written = max((each.modified for version, each in versions if version == own), default=None)
+        parts, raw = await asyncio.gather(staging.list(place), staging.list(f"quarantine/{place}"))
+        written = max((each.modified for each in parts if _version(place, each) == own), default=None)
 
-        def is_garbage(version: str, each: Object) -> bool:
-            return version == replaced or (written is not None and each.modified < written)
+        def is_garbage(each: Object) -> bool:
+            return _version(place, each) in dead or (written is not None and each.modified < written)
 
-        garbage = [each.key for version, each in versions if version == own or is_garbage(version, each)]
-        for each in raw:
-            version = each.key.removeprefix(quarantine).split("/")[0]
-            if version not in named and is_garbage(version, each):
-                garbage.append(each.key)
-        await staging.delete(garbage)
+        garbage = [each for each in parts if _version(place, each) == own or is_garbage(each)]
+        garbage += [each for each in raw if _version(place, each) not in {own, *alive} and is_garbage(each)]
+        await staging.delete([each.key for each in garbage])
+
+
+def _version(place: str, each: Object) -> str:
+    """The version that an object's prefix names."""
+    return each.key.removeprefix("quarantine/").removeprefix(place).split("/")[0]
 
 
 def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:

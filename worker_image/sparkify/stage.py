@@ -179,8 +179,9 @@ class _Stage:
     ) -> Compacted | None:
         """Read, check and write; None when there is nothing to replace."""
         started = time.monotonic()
-        # The second listing is for its errors: that the bucket is there is better known before the work.
-        listed, _ = await asyncio.gather(source.list(prefix), staging.list(f"{self._source.place}{version}/"))
+        listed = await source.list(prefix)
+        # For its errors: that the bucket can be used is better known before the work.
+        await staging.list(f"{self._source.place}{version}/")
         self._log.info(
             "listed",
             prefix=source.location.url(prefix),

@@ -1,0 +1,254 @@
+"""What `sparkify stage` does when S3, the warehouse or its own process fails, and with files of any size."""
+
+import os
+import re
+import signal
+import threading
+import time
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.command import end
+from tests.star.conftest import Pipeline
+from tests.star.test_readers_and_writers import fault
+from tests.worker.staging import DAY, FILE, line, quarantine, rows, song, stage, staging, staging_keys
+
+EVENTS = ("stage", "events", "--date", DAY)
+
+
+def one_line(log: str) -> str:
+    """The message of a command that logged one event."""
+    assert log.count("\n") == 1, log
+    return log
+
+
+def test_an_s3_that_is_not_there_may_be_tried_again(pipeline: Pipeline) -> None:
+    started = time.monotonic()
+    ended = pipeline.run(*EVENTS, AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
+    assert ended.code == 75
+    assert f"ERROR   S3 s3://{pipeline.bucket}/ cannot be reached" in one_line(ended.log)
+    assert "check the network and the endpoint" in ended.log
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("setting", ["SPARKIFY_SOURCE", "SPARKIFY_STAGING"])
+def test_a_bucket_that_is_not_there_is_a_wrong_setting(setting: str, pipeline: Pipeline) -> None:
+    for command in (EVENTS, ("stage", "songs")):
+        ended = pipeline.run(*command, **{setting: "s3://no-such-bucket/prefix"})
+        assert ended.code == 64
+        assert f"there is no bucket no-such-bucket; check {setting}" in one_line(ended.log)
+
+
+def test_credentials_that_s3_refuses_are_a_wrong_setting(pipeline: Pipeline) -> None:
+    for wrong in ({"AWS_ACCESS_KEY_ID": "UNKNOWN"}, {"AWS_SECRET_ACCESS_KEY": "wrong"}):
+        ended = pipeline.run(*EVENTS, **wrong)
+        assert ended.code == 64
+        assert "403 Forbidden" in one_line(ended.log)
+        assert "check SPARKIFY_SOURCE, AWS_REGION, the credentials and their rights" in ended.log
+
+
+def test_no_credentials_at_all_are_a_missing_setting(pipeline: Pipeline, tmp_path: Any) -> None:
+    without = {name: value for name, value in pipeline.environment.items() if not name.startswith("AWS_ACC")}
+    without |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    ended = Pipeline(pipeline.client, pipeline.bucket, without).run(*EVENTS)
+    assert ended.code == 64
+    assert "there are no AWS credentials for SPARKIFY_SOURCE" in one_line(ended.log)
+
+
+def test_what_an_earlier_failed_run_left_is_never_loaded_and_is_removed(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    bucket, prefix = staging(pipeline)
+    left = [
+        f"events/{DAY}/0123456789abcdef/rows/part-00000.zst",
+        f"events/{DAY}/0123456789abcdef/rows/manifest.json",
+        f"quarantine/events/{DAY}/0123456789abcdef/raw-00000",
+    ]
+    others = [
+        "events/2018-11-02/0123456789abcdef/rows/part-00000.zst",
+        "quarantine/events/2018-11-02/0123456789abcdef/raw-00000",
+    ]
+    for key in (*left, *others):
+        pipeline.client.put_object(Bucket=bucket, Key=prefix + key, Body=b"left")
+    time.sleep(1.1)  # S3 tells times in seconds
+    pipeline.put_day(DAY, line() + "\n")
+    assert stage(pipeline).code == 0
+    assert rows(warehouse, "select count(*) from staging_events") == [[1]]
+    assert staging_keys(pipeline) == others
+
+
+def test_parts_that_the_warehouse_refuses_are_explained_and_nothing_is_half_loaded(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put_day(DAY, line() + "\n")
+    assert stage(pipeline).code == 0
+    before = rows(warehouse, "select source_file, etag, version from staged_files")
+    cursor = warehouse.cursor()
+    cursor.execute("select * into kept from staging_events")
+    cursor.execute("drop table staging_events")
+    cursor.execute(
+        "create table staging_events (day date, session_id bigint, item_in_session integer, ts timestamp, "
+        "page varchar(4), user_id varchar(64), first_name varchar(256), last_name varchar(256), "
+        "gender varchar(16), level varchar(16), auth varchar(64), artist varchar(1024), song varchar(1024), "
+        "length double precision, location varchar(1024), method varchar(16), registration bigint, "
+        "status integer, user_agent varchar(2048), source_file varchar(1024), source_line bigint, "
+        "content_hash char(32))"
+    )
+    warehouse.commit()
+    pipeline.put_day(DAY, line(page="Home") + "\n" + line(page="Logout") + "\n")
+    ended = stage(pipeline)
+    assert ended.code == 1
+    message = ended.log.splitlines()[-1]
+    assert re.search(r"rows/part-00000\.zst line 2, page: .*length exceeds", message), message
+    assert rows(warehouse, "select source_file, etag, version from staged_files") == before
+    assert rows(warehouse, "select * from staging_events") == []
+
+
+def test_an_object_that_changes_while_it_is_read_is_read_again_from_its_listing(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    junk = line(junk="x" * 1_000_000) + "\n"
+    pipeline.put_day(DAY, junk * 150)
+    process = pipeline.start(*EVENTS)
+    assert process.stderr
+    log = [process.stderr.readline()]
+    assert "listed" in log[0]
+    pipeline.put_day(DAY, line(sessionId=7) + "\n")
+    ended = end(process)
+    assert ended.code == 0
+    assert "beginning again" in ended.log
+    assert rows(warehouse, "select session_id from staging_events") == [[7]]
+    assert rows(warehouse, "select lines from staged_files") == [[1]]
+
+
+def children(process_id: int) -> list[psutil.Process]:
+    return psutil.Process(process_id).children(recursive=True)
+
+
+def test_sigterm_ends_a_large_stage_and_its_processes_at_once_and_nothing_is_staged(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put_day(DAY, (line(junk="x" * 1_000_000) + "\n") * 150)
+    process = pipeline.start(*EVENTS, SPARKIFY_PROCESSES="2")
+    limit = time.monotonic() + 20
+    while not (started := children(process.pid)) and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert len(started) >= 1
+    sent = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    ended = end(process)
+    assert ended.code == 143
+    assert time.monotonic() - sent < 5
+    assert "terminated" in ended.log.splitlines()[-1]
+    assert "Traceback" not in ended.log
+    assert not any(child.is_running() for child in started)
+    assert rows(warehouse, "select * from staging_versions") == []
+
+
+def test_children_end_when_their_parent_is_killed(pipeline: Pipeline) -> None:
+    pipeline.put_day(DAY, (line(junk="x" * 1_000_000) + "\n") * 150)
+    process = pipeline.start(*EVENTS, SPARKIFY_PROCESSES="2")
+    limit = time.monotonic() + 20
+    while not (started := children(process.pid)) and time.monotonic() < limit:
+        time.sleep(0.01)
+    process.kill()
+    end(process)
+    assert started
+    assert not psutil.wait_procs(started, timeout=5)[1]
+
+
+class Peak(threading.Thread):
+    """Watches the memory of a process and of all that it starts."""
+
+    def __init__(self, process_id: int) -> None:
+        super().__init__(daemon=True)
+        self.process_id = process_id
+        self.most = 0
+
+    def run(self) -> None:
+        try:
+            root = psutil.Process(self.process_id)
+            while root.is_running() and root.status() != psutil.STATUS_ZOMBIE:
+                each = [root, *root.children(recursive=True)]
+                self.most = max(self.most, sum(one.memory_info().rss for one in each))
+                time.sleep(0.02)
+        except psutil.NoSuchProcess:
+            pass
+
+
+@pytest.fixture
+def large(pipeline: Pipeline) -> int:
+    """A file of the day of some hundred megabytes, in few good lines; how many those are."""
+    fat = (line(junk="x" * 1_000_000) + "\n").encode()
+    pieces = [fat * 100, b"y" * 100_000_000 + b"\n", fat * 100, line().encode()]
+    pipeline.put_day(DAY, b"".join(pieces))
+    return 201
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_memory_does_not_grow_with_the_file(
+    processes: str, large: int, pipeline: Pipeline, warehouse: Any
+) -> None:
+    process = pipeline.start(*EVENTS, SPARKIFY_PROCESSES=processes)
+    peak = Peak(process.pid)
+    peak.start()
+    ended = end(process)
+    peak.join()
+    assert ended.code == 0, ended.log
+    assert rows(warehouse, "select count(*), max(source_line) from staging_events") == [[large, large + 1]]
+    assert quarantine(warehouse) == [[101, "size", "the line has 100000000 bytes, COPY reads 4194304"]]
+    assert peak.most < 300 * 2**20
+
+
+def test_a_large_day_is_written_by_several_processes_in_equal_parts(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    bulk = " " * 20_000  # white space in the JSON: a large file in few lines
+    lines = [line(sessionId=number).replace(", ", "," + bulk, 1) for number in range(1, 4001)]
+    lines[1999] = "bad" + bulk
+    pipeline.put_day(DAY, "\n".join(lines))
+    ended = pipeline.run(*EVENTS, SPARKIFY_PROCESSES="2", SPARKIFY_SLICES="4")
+    assert ended.code == 0, ended.log
+    assert "lines=4000 loaded=3999 quarantined=1 parts=4" in ended.log
+    assert rows(
+        warehouse,
+        "select count(*), count(distinct source_line), min(source_line), max(source_line), "
+        "sum(case when source_line = session_id then 0 else 1 end) from staging_events",
+    ) == [[3999, 3999, 1, 4000, 0]]
+    assert [row[:2] for row in quarantine(warehouse)] == [[2000, "json"]]
+    alone = pipeline.run(*EVENTS, SPARKIFY_PROCESSES="1")
+    assert alone.code == 0
+    query = "select source_line, content_hash from staging_events order by 1"
+    assert len(rows(warehouse, query)) == 3999
+
+
+def test_a_stage_that_another_overtook_begins_again(pipeline: Pipeline, warehouse: Any) -> None:
+    """While one waits in its transaction, the file changes and another stages it: the last file counts."""
+    pipeline.put(FILE, line(sessionId=1) + "\n")
+    fault(warehouse, action="delay", seconds=2, match="lock lock_staging_events")
+    slow = pipeline.start(*EVENTS)
+    time.sleep(1.2)
+    pipeline.put(FILE, line(sessionId=2) + "\n")
+    assert pipeline.run(*EVENTS).code == 0
+    ended = end(slow)
+    assert ended.code == 0
+    assert rows(warehouse, "select session_id from staging_events") == [[2]]
+
+
+def test_a_lost_answer_to_commit_is_found_in_the_ledger_for_songs_too(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put("song_data/A/B/C/TR.json", song())
+    fault(warehouse, action="lose_commit", application="sparkify stage_songs")
+    ended = pipeline.done("stage", "songs")
+    assert "asking the ledger" in ended.log
+    assert rows(warehouse, "select count(*) from staging_songs") == [[1]]
+
+
+def test_a_process_leaves_no_temporary_files(pipeline: Pipeline, tmp_path: Any) -> None:
+    pipeline.put_day(DAY, line() + "\n")
+    process = pipeline.start(*EVENTS, TMPDIR=str(tmp_path), HOME=str(tmp_path))
+    assert end(process).code == 0
+    assert os.listdir(tmp_path) == []

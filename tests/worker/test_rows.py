@@ -1,0 +1,86 @@
+"""The quick way through the parser and the slow one give the same rows and find the same faults."""
+
+import json
+from datetime import date
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparkify.events import EventRules
+from sparkify.rows import Parsed, Parser, Rules
+from sparkify.songs import SongRules
+from tests.worker.staging import DAY, EVENT, FILE, MIDNIGHT, SONG
+
+TEXTS = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["", " ", "\0", "NextSong", "Home", "x" * 16, "é" * 9, "é" * 512, "雨" * 683, "\\u0000"]),
+)
+NUMBERS = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.sampled_from(
+        [0, -1, 2**31 - 1, 2**31, 2**53, 2**63 - 1, 2**63, 1.0, 1.5, 1540344794796.0, 90.0, 1e308]
+    ),
+    st.integers(MIDNIGHT - 90_000_000, MIDNIGHT + 180_000_000),
+)
+VALUES = st.one_of(st.none(), st.booleans(), TEXTS, NUMBERS, st.lists(st.integers(), max_size=2))
+
+
+@st.composite
+def lines(draw: st.DrawFn, good: dict[str, object]) -> bytes:
+    """A good line with some fields changed, left out, added or twice; or no JSON at all."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.binary(max_size=40)).replace(b"\n", b"")
+    names = st.sampled_from([*good, "unknown"])
+    fields = list({**good, **draw(st.dictionaries(names, VALUES, max_size=2))}.items())
+    for name in draw(st.sets(names, max_size=1)):
+        fields = [field for field in fields if field[0] != name]
+    fields += draw(st.lists(st.tuples(names, VALUES), max_size=1))
+    escaped = draw(st.booleans())
+    pairs = ", ".join(
+        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=escaped)}" for name, value in fields
+    )
+    return f"{{{pairs}}}".encode("utf-8", "surrogatepass")
+
+
+def parsed(rules: Rules, block: bytes, first_line: int = 1, slowly: bool = False) -> Parsed:
+    parser = Parser(rules)
+    if slowly:
+
+        def refuse(line: bytes) -> Any:
+            raise msgspec.ValidationError
+
+        parser._strict = refuse
+    return parser.parse(block, (DAY, FILE), first_line)
+
+
+def assert_same(rules: Rules, block: list[bytes]) -> None:
+    together = parsed(rules, b"\n".join(block))
+    slowly = parsed(rules, b"\n".join(block), slowly=True)
+    apart = [parsed(rules, line, number) for number, line in enumerate(block, 1)]
+    assert b"".join(together.rows) == b"".join(slowly.rows) == b"".join(b"".join(one.rows) for one in apart)
+    assert sorted(together.bad) == sorted(slowly.bad) == sorted(bad for one in apart for bad in one.bad)
+    assert together.lines == slowly.lines == sum(one.lines for one in apart)
+    assert together.loaded == sum(one.loaded for one in apart) == b"".join(together.rows).count(b"\n")
+    assert together.loaded + len(together.bad) == together.lines
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(lines(EVENT), min_size=1, max_size=6))
+def test_events_come_out_the_same_quickly_slowly_together_and_apart(block: list[bytes]) -> None:
+    assert_same(EventRules(date.fromisoformat(DAY)), block)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(lines(SONG), min_size=1, max_size=4))
+def test_songs_come_out_the_same_quickly_slowly_together_and_apart(block: list[bytes]) -> None:
+    assert_same(SongRules(), block)
+
+
+def test_a_deeply_nested_line_is_a_bad_line() -> None:
+    deep = json.dumps(EVENT)[:-1].encode() + b', "unknown": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    found = parsed(EventRules(date.fromisoformat(DAY)), deep + b"\n" + json.dumps(EVENT).encode())
+    assert [(bad.line, bad.problem.reason) for bad in found.bad] == [(1, "json")]
+    assert found.loaded == 1

@@ -123,6 +123,7 @@ class RunView:
         self._tasks = tasks
         self._begins: dict[str, float] = {}
         self._tries: dict[str, int] = {}
+        self._errors: dict[str, str] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._spinner = Spinner("dots")
 
@@ -131,12 +132,10 @@ class RunView:
 
     def retrying(self, task: Task, tries: int, error: str) -> None:
         self._tries[task.task_id] = tries
-        self._screen.line(
-            Text.assemble(
-                ("  ↻ ", "yellow"),
-                f"{self._name} {task.task_id}: try {tries} of {task.retries + 1} failed: {error}",
-            )
-        )
+        reason = "as before" if self._errors.get(task.task_id) == error else error
+        self._errors[task.task_id] = error
+        told = f"{self._name} {task.task_id}: try {tries} of {task.retries + 1} failed: {reason}"
+        self._screen.line(Text.assemble(("  ↻ ", "yellow"), told))
 
     def ended(self, task: Task, outcome: Outcome) -> None:
         self._outcomes[task.task_id] = outcome

@@ -56,11 +56,12 @@ order by files.day
 
 _TABLES = ("songplays", "users", "songs", "artists", '"time"', "quarantine")
 
+# By what the plays say themselves: most of the real ones have no song file. matched: how many have.
 _TOP_SONGS = """
-select songs.title as song, songs.artist_name as artist, count(*) as plays
+select title as song, artist_name as artist, count(*) as plays, count(song_id) as matched
 from songplays
-inner join songs on songplays.song_id = songs.song_id
-group by songs.title, songs.artist_name
+where title is not null
+group by title, artist_name
 order by plays desc, song, artist
 limit 5
 """

@@ -88,6 +88,11 @@ def test_the_runner_provides_what_the_worker_reads(environment: dict[str, str], 
     assert variable in environment or setting["default"] is not None
 
 
+@pytest.mark.parametrize("variable", Settings.variables())
+def test_the_readme_tells_of_every_setting(variable: str) -> None:
+    assert f"`{variable}`" in (ROOT / "README.md").read_text()
+
+
 def test_the_worker_accepts_the_values_of_the_runner(environment: dict[str, str], sandbox: Endpoint) -> None:
     settings = Settings.from_env(environment)
     assert settings.source.url() == "s3://sparkify-source/"

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_side import DAGS, midnight, scheduled, template_context
 
-pytest_plugins = ("dag_fixtures",)
+from tests.dags.airflow_side import DAGS, midnight, scheduled, template_context
 
 TASKS = ["stage_events", "stage_songs", "load", "check"]
 

@@ -6,9 +6,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from airflow_side import IMAGE, Cluster, midnight, scheduled, template_context
 
-pytest_plugins = ("dag_fixtures",)
+from tests.dags.airflow_side import IMAGE, Cluster, midnight, scheduled, template_context
 
 TASKS = [
     ("sparkify_daily", "stage_events"),

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow_side import DAGS, IMAGE
+
+from tests.dags.airflow_side import DAGS, IMAGE
 
 
 @pytest.fixture(scope="session")

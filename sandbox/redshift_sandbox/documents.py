@@ -18,8 +18,8 @@ import zstandard
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 # Decompressed bytes that are parsed and converted at once.
 _BLOCK = 1024 * 1024
-# Compressed bytes that are read at once: they may become a hundred times as many.
-_COMPRESSED = 16 * 1024
+# Compressed bytes that are read at once: they may become thousands of times as many.
+_COMPRESSED = 1024
 
 Select = Callable[[list[Any]], list[Sequence[object]]]
 
@@ -92,7 +92,7 @@ async def blocks(
 ) -> AsyncIterator[tuple[int, bytes]]:
     """An object's text in blocks of whole documents, each with the number of its first line."""
     line, pending = 1, b""
-    async for text in _decompressed(chunks, compression):
+    async for text in _texts(chunks, compression):
         pending += text
         while skipped_lines and b"\n" in pending:
             pending = pending[pending.index(b"\n") + 1 :]
@@ -115,62 +115,47 @@ class Corrupt(Exception):
     """Compressed data that cannot be read."""
 
 
+async def _texts(chunks: AsyncIterator[bytes], compression: str | None) -> AsyncIterator[bytes]:
+    """An object's text, decompressed, in pieces of a block at most."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in _decompressed(chunks, compression):
+        for start in range(0, len(piece), _BLOCK):
+            part = piece[start : start + _BLOCK]
+            if size + len(part) > _BLOCK:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+            pieces.append(part)
+            size += len(part)
+    yield b"".join(pieces)
+
+
 async def _decompressed(chunks: AsyncIterator[bytes], compression: str | None) -> AsyncIterator[bytes]:
-    if compression is None:
-        async for chunk in chunks:
-            yield chunk
-        return
-    read = _gunzip() if compression == "gzip" else _unzstd()
-    next(read)
-    async for chunk in chunks:
-        for start in range(0, len(chunk), _COMPRESSED):
-            yield read.send(chunk[start : start + _COMPRESSED])
-    read.send(b"")
-
-
-def _gunzip() -> Any:
-    """A coroutine from compressed bytes to their text; several members follow each other."""
-    data = yield b""
+    """Raises Corrupt. Several gzip members or zstd frames may follow each other."""
     member: Any = None
-    while True:
-        if not data:
-            if member is not None:
-                raise Corrupt("the file ends within its compressed data")
-            yield b""
-            return
-        texts = []
-        try:
+    async for chunk in chunks:
+        if compression is None:
+            yield chunk
+            continue
+        for start in range(0, len(chunk), _COMPRESSED):
+            data = chunk[start : start + _COMPRESSED]
             while data:
-                member = member or zlib.decompressobj(wbits=31)
-                texts.append(member.decompress(data))
+                member = member or _DECOMPRESSORS[compression]()
+                try:
+                    yield member.decompress(data)
+                except (zlib.error, zstandard.ZstdError) as error:
+                    raise Corrupt(str(error)) from None
                 data = member.unused_data
                 if member.eof:
                     member = None
-        except zlib.error as error:
-            raise Corrupt(str(error)) from None
-        data = yield b"".join(texts)
+    if member is not None:
+        raise Corrupt("the file ends within its compressed data")
 
 
-def _unzstd() -> Any:
-    data = yield b""
-    frame: Any = None
-    while True:
-        if not data:
-            if frame is not None:
-                raise Corrupt("the file ends within its compressed data")
-            yield b""
-            return
-        texts = []
-        try:
-            while data:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                texts.append(frame.decompress(data))
-                data = frame.unused_data
-                if frame.eof:
-                    frame = None
-        except zstandard.ZstdError as error:
-            raise Corrupt(str(error)) from None
-        data = yield b"".join(texts)
+_DECOMPRESSORS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
 
 
 # Documents to columns

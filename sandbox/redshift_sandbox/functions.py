@@ -235,6 +235,11 @@ def _median(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
 
 
 def _listagg(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
+    if isinstance(arguments[0], exp.Distinct):
+        # DISTINCT is about the value only, not about the delimiter.
+        value, *rest = arguments[0].expressions
+        arguments = [exp.Distinct(expressions=[value]), *rest]
+        node.set("expressions", arguments)
     _arity("listagg", arguments, 1, 2)
     if isinstance(node.parent, (exp.WithinGroup, exp.Window)):
         return node
@@ -291,6 +296,13 @@ def name_of(node: exp.Expr | None) -> str:
     if isinstance(node, exp.Anonymous):
         return str(node.this.name if isinstance(node.this, exp.Identifier) else node.this).lower()
     return ""
+
+
+def result_name(node: exp.Expr | None) -> str:
+    """What Redshift calls a result column that is a call of this function; empty where it is not known."""
+    name = name_of(node)
+    # As the pages' examples show them (r_NVL_function, r_DECODE_expression, r_DATE_PART_function).
+    return {"nvl": "coalesce", "decode": "case", "date_part": "pgdate_part"}.get(name, name)
 
 
 def check_window(node: exp.Window) -> None:

@@ -108,12 +108,14 @@ def _natural_name(node: exp.Expr) -> str:
         inner = node.this
         if isinstance(inner, exp.Column):
             return inner.name
-        return _natural_name(inner) or functions.name_of(inner) or datatypes.of(node.to, in_cast=True).name
+        return (
+            _natural_name(inner) or functions.result_name(inner) or datatypes.of(node.to, in_cast=True).name
+        )
     if isinstance(node, exp.Extract):
         return "date_part"
     if isinstance(node, exp.Window):
-        return functions.name_of(node.this)
-    return functions.name_of(node)
+        return functions.result_name(node.this)
+    return functions.result_name(node)
 
 
 # Parsing: Redshift's grammar, with function calls left as they were written.
@@ -133,6 +135,8 @@ class _RedshiftSQL(Redshift):
         NO_PAREN_FUNCTION_PARSERS: ClassVar = {
             "ANY": RedshiftParser.NO_PAREN_FUNCTION_PARSERS["ANY"],
             "CASE": RedshiftParser.NO_PAREN_FUNCTION_PARSERS["CASE"],
+            # An exact count is an approximate one too.
+            "APPROXIMATE": lambda self: self._parse_function(),
             "SYSDATE": RedshiftParser.NO_PAREN_FUNCTION_PARSERS["SYSDATE"],
         }
 

@@ -183,7 +183,7 @@ def _table_part(reader: Reader, columns: list[_Column], parts: list[str], keys: 
 
 _COLUMN_WORDS = (
     "default", "identity", "generated", "encode", "distkey", "sortkey", "collate", "not", "null",
-    "unique", "primary", "primary key", "references", "not null", ",",
+    "unique", "primary", "primary key", "references", "not null", "check", ",",
 )  # fmt: skip
 
 
@@ -209,8 +209,8 @@ def _column_clause(reader: Reader, column: _Column) -> None:
         column.distkey = True
     elif reader.accept("sortkey"):
         column.sortkey = True
-    elif reader.accept("collate"):
-        raise unsupported("COLLATE")
+    elif reader.look() in ("check", "collate"):
+        raise unsupported(reader.look().upper())
     elif reader.accept("not null"):
         column.clauses.append("NOT NULL")
     elif reader.accept("null"):

@@ -150,9 +150,8 @@ def test_escapes_and_special_characters_arrive_as_they_are(ask: Ask, put: Put) -
         "\\.",
         "",
     ]
-    ask(
-        f"copy escapes from '{put('e', lines(*({'number': n, 'name': t} for n, t in enumerate(names))))}' {JSON}"
-    )
+    body = lines(*({"number": number, "name": name} for number, name in enumerate(names)))
+    ask(f"copy escapes from '{put('e', body)}' {JSON}")
     assert ask("select name from escapes order by number") == [[name] for name in names]
 
 
@@ -204,7 +203,8 @@ def test_a_manifest_must_be_there_and_well_formed(ask: Ask, put: Put, refused: A
         "Manifest file is not in correct json format"
     )
     assert refused(f"copy plays from '{url}s' {JSON} manifest")["M"].startswith(
-        "Problem reading manifest file - S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey,"
+        "Problem reading manifest file - S3ServiceException:The specified key does not exist.,"
+        "Status 404,Error NoSuchKey,"
     )
 
 
@@ -368,9 +368,8 @@ def test_invalid_characters_are_replaced_byte_for_byte(ask: Ask, put: Put) -> No
 
 def test_ignoreheader_skips_lines(ask: Ask, put: Put) -> None:
     ask("create table plays (number int)")
-    ask(
-        f"copy plays from '{put('plays', 'one' + chr(10) + 'two' + chr(10) + lines({'number': 1}))}' {JSON} ignoreheader 2"
-    )
+    url = put("plays", "one\ntwo\n" + lines({"number": 1}))
+    ask(f"copy plays from '{url}' {JSON} ignoreheader 2")
     assert ask("select * from plays") == [[1]]
 
 
@@ -430,11 +429,14 @@ def test_a_load_error_has_the_file_line_column_and_raw_value(ask: Ask, put: Put,
     put("plays/a", lines(*({"number": number} for number in range(5000))))
     url = put("plays/b", '{\n"number": 1}\n{"number": 2,\n"name":\n"too löng"}\n')
     refused(f"copy plays from '{url.removesuffix('b')}' {JSON}")
-    assert ask("""
+    (described,) = ask("""
         select trim(file_name), line_number, trim(column_name), trim(column_type), trim(column_length),
-            position, error_code, trim(error_message), session_id = pg_backend_pid(), trim(database_name) = current_database()
+            position, error_code, trim(error_message), session_id = pg_backend_pid(),
+            trim(database_name) = current_database()
         from sys_load_error_detail
-    """) == [[url, 5, "name", "varchar", "5", 0, 1204, "String length exceeds DDL length", True, True]]  # fmt: skip
+    """)
+    too_long = "String length exceeds DDL length"
+    assert described == [url, 5, "name", "varchar", "5", 0, 1204, too_long, True, True]
     assert ask(
         "select trim(colname), trim(raw_line), trim(raw_field_value), err_code from stl_load_errors"
     ) == [["name", '{"number": 2,\n"name":\n"too l.ng"}', "too l.ng", 1204]]

@@ -41,7 +41,7 @@ def expression(sql: str) -> str:
     tree = _translated(_parse(f"SELECT {sql}"))
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or tree.args.get("from_"):
         raise syntax_error(sql)
-    return render.text(tree.expressions[0])
+    return render.text(tree.expressions[0].unalias())
 
 
 def type_of(sql: str) -> datatypes.Type:

@@ -33,13 +33,17 @@ def test_every_table_attribute_is_accepted(ask: Ask) -> None:
             start_time timestamp not null encode az64,
             user_id integer default 1 + 1 references users (user_id),
             level varchar(4) encode bytedict unique,
+            loaded timestamp default getdate(),
             constraint named foreign key (level) references levels
         ) backup no diststyle key distkey (songplay_id) compound sortkey (start_time, songplay_id)
     """)
     ask("create table plays (number bigint distkey sortkey) encode auto")
     ask("create table everywhere (number int) diststyle all interleaved sortkey (number)")
     ask("insert into songplays (songplay_id, start_time) values ('a', '2018-11-01 01:02:03.796')")
-    assert ask("select * from songplays") == [["a", datetime(2018, 11, 1, 1, 2, 3, 796000), 2, None]]
+    moment = datetime(2018, 11, 1, 1, 2, 3, 796000)
+    assert ask("select songplay_id, start_time, user_id, level, loaded <= getdate() from songplays") == [
+        ["a", moment, 2, None, True]
+    ]
 
 
 def test_sort_distribution_and_declared_keys_become_indexes(ask: Ask) -> None:

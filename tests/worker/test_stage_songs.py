@@ -39,7 +39,7 @@ def test_a_song_is_staged_with_every_field_its_file_and_its_line(pipeline: Pipel
             337.68444,
             2005,
             1,
-            "6d2f4416066b6e5fe35a573770e1711f",
+            "1dd19ea1a6ecada85146b087ec0f7164",
         ]
     ]
     assert rows(warehouse, "select source, day, source_file, lines, loaded from staged_files") == [

@@ -1,7 +1,6 @@
 """Compacts source files: reads and checks their lines, writes good ones as parts, bad ones to the quarantine.
 
-Memory does not grow with the files: they are streamed, and of each stream one block a process is in work and
-one waits.
+Memory does not grow with the files: they are streamed, and just a few blocks wait for each process.
 """
 
 import asyncio
@@ -33,6 +32,9 @@ _PART_MOST = 768 * 1024 * 1024
 # Objects up to this size are read whole, many at a time; larger ones are streamed.
 _SMALL = 256 * 1024
 _READ_AT_ONCE = 64
+
+# Blocks that wait for each press, so that a pause of the stream does not stop it.
+_WAITING = 4
 
 _ABORT_SECONDS = 3
 
@@ -69,6 +71,7 @@ class _Slot:
 
     press: Press
     waiting: asyncio.Queue[tuple[SourceFile, bytes, Order] | None]
+    next_line: int = 1
     upload: Upload | None = None
     fed: int = 0
     ended: int = 0
@@ -111,7 +114,7 @@ class Compaction:
                     else LocalPress(self._source.rules)
                 )
                 stack.push_async_callback(press.close)
-                slots.append(_Slot(press, asyncio.Queue(maxsize=1)))
+                slots.append(_Slot(press, asyncio.Queue(maxsize=_WAITING)))
             try:
                 async with asyncio.TaskGroup() as group:
                     for slot in slots:
@@ -134,14 +137,19 @@ class Compaction:
     async def _feed(
         self, files: Sequence[SourceFile], slots: Sequence[_Slot], part_size: float, parts: int
     ) -> None:
-        """Hand blocks to the slots in turn; a slot ends each part but its last after `part_size` bytes."""
-        turn = 0
+        """Hand each block to the slot that had least; its parts but the last have `part_size` bytes."""
+        # A press that has all blocks counts their lines itself, and faster.
+        alone = slots[0] if len(slots) == 1 else None
         async for file, contents in self._contents(files):
             lineage = self._source.lineage(file.key)
-            line = 1
+            line: int | None = 1
             long: LongLine | None = None
             async for block in blocks(contents):
                 if isinstance(block, Piece):
+                    if line is None:
+                        assert alone
+                        await alone.waiting.join()
+                        line = alone.next_line
                     long = long or self.quarantine.open_long(file.key, line)
                     await long.write(block.data)
                     if block.last:
@@ -151,15 +159,12 @@ class Compaction:
                         file.lines += 1
                         file.quarantined += 1
                     continue
-                slot = slots[turn % len(slots)]
-                turn += 1
+                slot = min(slots, key=lambda slot: slot.fed)
                 slot.fed += len(block)
-                end = slot.fed >= part_size and slot.ended < parts - 1
-                if end:
-                    slot.fed = 0
-                    slot.ended += 1
+                end = slot.fed >= part_size * (slot.ended + 1) and slot.ended < parts - 1
+                slot.ended += end
                 await slot.waiting.put((file, block, Order(lineage, line, end)))
-                line += block.count(b"\n")
+                line = None if line is None or alone else line + block.count(b"\n")
         for slot in slots:
             await slot.waiting.put(None)
 
@@ -189,12 +194,14 @@ class Compaction:
         while job := await slot.waiting.get():
             file, block, order = job
             pressed = await slot.press.press(block, order)
+            slot.next_line = pressed.next_line
             file.lines += pressed.lines
             file.loaded += pressed.loaded
             file.quarantined += len(pressed.bad)
             self.unknown.update(pressed.unknown)
             await self._write(slot, pressed.compressed, pressed.loaded, order.end)
             await self.quarantine.add(file.key, pressed.bad)
+            slot.waiting.task_done()
         pressed = await slot.press.press(b"", Order((), 1, end=True))
         await self._write(slot, pressed.compressed, 0, end=True)
 

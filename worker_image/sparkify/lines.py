@@ -39,10 +39,12 @@ async def blocks(buffers: AsyncIterator[bytes]) -> AsyncIterator[bytes | Piece]:
             yield Piece(data[:end], last=True)
             data = data[end + 1 :]
             too_long = False
-        end = data.rfind(b"\n") + 1
-        if end:
-            yield unfinished + data[:end]
-            unfinished = data[end:]
+        first, last = data.find(b"\n") + 1, data.rfind(b"\n") + 1
+        if last:
+            yield unfinished + data[:first]
+            if last > first:
+                yield data[first:last]
+            unfinished = data[last:]
         else:
             unfinished += data
         if len(unfinished) > LONGEST:

@@ -25,10 +25,13 @@ _BLOCK = LONGEST + 4 * 1024 * 1024
 
 
 class Order(msgspec.Struct, array_like=True):
-    """What to press: a block of whole lines of a file; `end` ends the part after it."""
+    """What to press: a block of whole lines of a file; `end` ends the part after it.
+
+    `first_line` is the number of the block's first line; without it, the block goes on where the last ended.
+    """
 
     lineage: tuple[str, ...]
-    first_line: int
+    first_line: int | None
     end: bool
     length: int = 0
 
@@ -39,6 +42,7 @@ class Pressed(msgspec.Struct, array_like=True):
     compressed: bytes
     lines: int
     loaded: int
+    next_line: int
     bad: list[Bad]
     unknown: dict[str, int]
 
@@ -55,16 +59,18 @@ class LocalPress:
     def __init__(self, rules: Rules):
         self._parser = Parser(rules)
         self._compressor = Compressor()
+        self._next_line = 1
 
     async def press(self, block: bytes, order: Order) -> Pressed:
         return self.now(block, order)
 
     def now(self, block: bytes, order: Order) -> Pressed:
-        parsed = self._parser.parse(block, order.lineage, order.first_line)
+        parsed = self._parser.parse(block, order.lineage, order.first_line or self._next_line)
+        self._next_line = parsed.next_line
         compressed = self._compressor.add(parsed.rows)
         if order.end:
             compressed += self._compressor.end()
-        return Pressed(compressed, parsed.lines, parsed.loaded, parsed.bad, parsed.unknown)
+        return Pressed(compressed, parsed.lines, parsed.loaded, parsed.next_line, parsed.bad, parsed.unknown)
 
     async def close(self) -> None:
         pass

@@ -1,14 +1,16 @@
 """Turns lines of JSON into rows for COPY, and says what is wrong with those that are not.
 
 A row is one line: a JSON array of the record's fields in the order of its class, followed by the lineage and
-the content hash. The hash is the 128-bit XXH3 of the array of the record's fields alone, as compact UTF-8
-JSON in which only what must be escaped is, after the record's rules have normalised it; so neither the day,
-the file and the line, nor the source's key order, white space, escapes and unknown fields change it.
+the content hash. The hash is the 128-bit XXH3 of the record's fields alone, after its rules have normalised
+them: their values as compact UTF-8 JSON in which only what must be escaped is, joined by commas. So neither
+the day, the file and the line, nor the source's key order, white space, escapes and unknown fields change it.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import msgspec
@@ -75,17 +77,27 @@ def is_blank(text: str | None) -> bool:
     return text is None or not text.strip(_BLANK)
 
 
-def _text_problem(record: msgspec.Struct, limits: Mapping[str, int]) -> Problem | None:
-    """A text that its column cannot hold: too many UTF-8 bytes, or a NUL character, if there is one."""
-    for name, limit in limits.items():
-        text = getattr(record, name)
-        if text is None:
-            continue
-        if "\0" in text:
-            return Problem("type", f"{name} holds a NUL character")
-        if len(text) * 4 > limit and (size := len(text.encode())) > limit:
-            return Problem("size", f"{name} has {size} bytes, its column holds {limit}")
-    return None
+class _Texts:
+    """Looks for texts that their columns cannot hold."""
+
+    def __init__(self, limits: Mapping[str, int]):
+        self._names = tuple(limits)
+        self._limits = tuple(limits.values())
+        self._surely_fit = tuple(limit // 4 for limit in self._limits)  # no character has more than 4 bytes
+        self._of = attrgetter(*self._names)
+
+    def problem(self, record: msgspec.Struct) -> Problem | None:
+        """A text with too many UTF-8 bytes, or with a NUL character, which no warehouse holds."""
+        texts = self._of(record)
+        for position, (text, length) in enumerate(zip(texts, self._surely_fit, strict=True)):
+            if text is None:
+                continue
+            name, limit = self._names[position], self._limits[position]
+            if "\0" in text:
+                return Problem("type", f"{name} holds a NUL character")
+            if len(text) > length and (size := len(text.encode())) > limit:
+                return Problem("size", f"{name} has {size} bytes, its column holds {limit}")
+        return None
 
 
 class Parser:
@@ -97,6 +109,7 @@ class Parser:
 
     def __init__(self, rules: Rules):
         self._rules = rules
+        self._texts = _Texts(rules.limits)
         self._types = get_type_hints(rules.record, include_extras=True)
         self._names = {each.encode_name: each.name for each in msgspec.structs.fields(rules.record)}
         self._required = {each.encode_name for each in msgspec.structs.fields(rules.record) if each.required}
@@ -113,15 +126,14 @@ class Parser:
         `lineage` stands in each row between the record's fields and the line number.
         """
         parsed = Parsed(next_line=first_line)
-        middle = b"," + msgspec.json.encode(lineage)[1:-1] + b","
+        encoded_lineage = b"," + msgspec.json.encode(lineage)[1:-1] + b","
         for batch in cut(block, _BATCH):
-            self._parse(batch, middle, parsed)
+            self._parse(batch, encoded_lineage, parsed)
         return parsed
 
-    def _parse(self, batch: bytes, middle: bytes, parsed: Parsed) -> None:
-        lines = batch.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
+    def _parse(self, batch: bytes, lineage: bytes, parsed: Parsed) -> None:
+        # Half the time of split(); each line keeps its end, which is white space to JSON.
+        lines = BytesIO(batch).readlines()
         first = parsed.next_line
         parsed.next_line = first + len(lines)
         numbers: Sequence[int] = range(first, parsed.next_line)
@@ -140,27 +152,27 @@ class Parser:
         if problems:
             records, numbers = self._without(problems, records, numbers, lines, parsed)
         encoded = self._encode_lines(list(map(msgspec.structs.astuple, records)))
-        arrays = encoded.split(b"\n")
-        arrays.pop()
+        values = [array[1:-2] for array in BytesIO(encoded).readlines()]
         if _BACKSLASH in encoded or not encoded.isascii():
             # Only here can a text have more bytes than characters, or hold a NUL, which JSON escapes.
             problems = {
                 position: problem
-                for position, array in enumerate(arrays)
-                if (_BACKSLASH in array or not array.isascii())
-                and (problem := _text_problem(records[position], rules.limits))
+                for position, value in enumerate(values)
+                if (_BACKSLASH in value or not value.isascii())
+                and (problem := self._texts.problem(records[position]))
             }
             if problems:
-                arrays = [array for position, array in enumerate(arrays) if position not in problems]
+                values = [value for position, value in enumerate(values) if position not in problems]
                 records, numbers = self._without(problems, records, numbers, lines, parsed)
 
-        tails = self._encode_lines(list(zip(numbers, map(xxh3_128_hexdigest, arrays), strict=True)))
-        rows = [middle] * (3 * len(arrays))
-        rows[0::3] = [array[:-1] for array in arrays]
-        rows[2::3] = tails.split(b"[")[1:]  # neither a number nor a hash has a bracket
+        tails = self._encode_lines(list(zip(numbers, map(xxh3_128_hexdigest, values), strict=True)))
+        rows = [b"["] * (4 * len(values))
+        rows[1::4] = values
+        rows[2::4] = [lineage] * len(values)
+        rows[3::4] = tails.split(b"[")[1:]  # neither a number nor a hash has a bracket
         parsed.rows.append(b"".join(rows))
-        parsed.lines += len(arrays)
-        parsed.loaded += len(arrays)
+        parsed.lines += len(values)
+        parsed.loaded += len(values)
 
     def _without(
         self,
@@ -180,17 +192,17 @@ class Parser:
 
     def _report(self, parsed: Parsed, number: int, problem: Problem, raw: bytes) -> None:
         parsed.lines += 1
-        parsed.bad.append(Bad(number, Problem(problem.reason, problem.detail[:250]), raw))
+        parsed.bad.append(Bad(number, Problem(problem.reason, problem.detail[:250]), raw.removesuffix(b"\n")))
 
     def _one_by_one(self, lines: list[bytes], parsed: Parsed) -> tuple[list[msgspec.Struct], list[int]]:
         """The records and numbers of the lines that decode; the others are reported."""
         records, numbers = [], []
         for number, line in enumerate(lines, parsed.next_line - len(lines)):
-            if not line or line.isspace():
+            if line.isspace():
                 continue
             found: msgspec.Struct | Problem
-            if len(line) > LONGEST:
-                found = Problem("size", f"the line has {len(line)} bytes, COPY reads {LONGEST}")
+            if (size := len(line.removesuffix(b"\n"))) > LONGEST:
+                found = Problem("size", f"the line has {size} bytes, COPY reads {LONGEST}")
             else:
                 try:
                     found = self._strict(line)

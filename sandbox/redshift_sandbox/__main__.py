@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _serve(options: argparse.Namespace) -> None:
     state: Path = options.state.absolute()
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state.mkdir(mode=0o711, parents=True, exist_ok=True)  # PostgreSQL may run as another user
     async with AsyncExitStack() as stack:
         lock = stack.enter_context((state / "lock").open("w"))
         try:

@@ -206,7 +206,8 @@ class StatementLog:
         return _VIEW.format(columns=columns, file=literal(str(self.file)))
 
     def _open(self) -> int:
-        return os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        # PostgreSQL reads it, which may run as another user; nobody else may enter the folder.
+        return os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
 
     def _keep_small(self) -> None:
         if os.fstat(self._descriptor).st_size <= _LARGEST_LOG:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -271,6 +272,64 @@ def test_root_without_user_namespaces_is_told_what_to_do(tmp_path: Path) -> None
         "redshift-sandbox: PostgreSQL does not run as root, user namespaces are not"
     )
     assert len(result.stderr.splitlines()) == 1
+
+
+# As in a container: root of a namespace with all users, which may have no namespaces of its own.
+CONTAINER = """
+import ctypes, os, sys
+ready, make_ready = os.pipe()
+mapped, make_mapped = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(make_ready, b"." if ctypes.CDLL(None).unshare(0x10000000) == 0 else b"!")
+    os.read(mapped, 1)
+    os.setuid(0)
+    with open("/proc/sys/user/max_user_namespaces", "w") as limit:
+        limit.write("0")
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+if os.read(ready, 1) != b".":
+    sys.exit(77)
+for kind in ("uid", "gid"):
+    with open(f"/proc/{child}/{kind}_map", "w") as map_of_numbers:
+        map_of_numbers.write("0 0 65536")
+os.write(make_mapped, b".")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+ASK = """
+import sys
+from pathlib import Path
+import redshift_connector
+from redshift_sandbox import running
+for _ in range(2):
+    with running(Path(sys.argv[1])) as endpoint:
+        connection = redshift_connector.connect(
+            host=endpoint.host, port=endpoint.port, database="dev", user=endpoint.user,
+            password=endpoint.password, ssl=False,
+        )
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("create table if not exists plays (number integer)")
+        cursor.execute("insert into plays values (1)")
+        cursor.execute("select (select count(*) from plays), count(*) from sandbox.statements")
+        print(*cursor.fetchone())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give itself all user numbers in a namespace")
+def test_root_without_user_namespaces_runs_postgresql_as_nobody() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o711)
+        result = subprocess.run(
+            (sys.executable, "-c", CONTAINER, "-c", ASK, f"{folder}/state"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if result.returncode == 77:
+            pytest.skip("user namespaces are not available")
+        assert (result.stderr, result.stdout) == ("", "1 2\n2 2\n")
+        assert Path(folder, "state", "postgres").owner() == "nobody"
 
 
 @pytest.mark.parametrize("number", [1, 1_234_567])

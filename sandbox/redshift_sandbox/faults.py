@@ -87,6 +87,11 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             if pattern is not None:
                 re.compile(pattern)
 
+    @property
+    def takes_the_answer(self) -> bool:
+        """Whether the client hears nothing of the statement, neither of its start nor of its end."""
+        return self.action == "lose_commit" or (self.action == "drop" and self.when != "during")
+
     def error(self, process_id: int) -> RedshiftError | None:
         """What the statement raises instead of being run; None for a fault that is not an error."""
         match self.action:

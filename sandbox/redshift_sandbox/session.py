@@ -340,7 +340,10 @@ class Session:
         if fault is None and not prepared.is_local:
             self._pass(b"E", body, execution)
             return
+        self._client.muted = fault is not None and fault.takes_the_answer
         if not await self._flush():
+            if self._client.muted:
+                self._drop()
             return
         self._running = execution
         try:

@@ -37,6 +37,7 @@ class Peer(asyncio.Protocol):
     def __init__(self, on_lost: Callable[[], None] | None = None) -> None:
         self.on_lost = on_lost
         self.lost = False
+        self.muted = False
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._reading_paused = False
@@ -150,8 +151,8 @@ class Peer(asyncio.Protocol):
     # Writing
 
     def write(self, data: bytes | bytearray) -> None:
-        """Send without waiting; what is sent to a connection that is gone is lost."""
-        if self._transport is not None and not self.lost:
+        """Send without waiting; what is sent to a connection that is gone or muted is lost."""
+        if self._transport is not None and not self.lost and not self.muted:
             self._transport.write(data)
 
     async def drain(self) -> None:

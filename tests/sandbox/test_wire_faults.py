@@ -158,6 +158,33 @@ def test_every_statement_counts_when_no_pattern_is_given(connect: Connect, contr
     assert numbers(control) == []
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_each_statement_of_a_client_can_be_struck_in_turn(connect: Connect, control: Any, when: str) -> None:
+    def work() -> None:
+        connection = connect(application_name="worker")
+        insert(connection, 1)
+        insert(connection, 2)
+        connection.commit()
+
+    work()
+    cursor = control.cursor()
+    cursor.execute(
+        "select count(*) from sandbox.statements "
+        "where application = 'worker' and database = current_database()"
+    )
+    (statements,) = cursor.fetchone()
+    assert statements == 4
+    outcomes = []
+    for nth in range(1, statements + 1):
+        cursor.execute("delete from plays")
+        arm(control, action="drop", when=when, nth=nth, application="^worker$")
+        with LOST:
+            work()
+        outcomes.append(numbers(control))
+    committed = [1, 2] if when == "after" else []
+    assert outcomes == [[], [], [], committed]
+
+
 def test_an_application_and_a_connection_can_be_singled_out(connect: Connect, control: Any) -> None:
     worker, bystander = connect(application_name="sparkify load"), connect(application_name="report")
     cursor = worker.cursor()

@@ -139,7 +139,7 @@ def test_sigterm_ends_a_large_stage_and_its_processes_at_once_and_nothing_is_sta
     sent = time.monotonic()
     process.send_signal(signal.SIGTERM)
     ended = end(process)
-    assert ended.code == 143
+    assert ended.code == 143, ended.log
     assert time.monotonic() - sent < 5
     assert "terminated" in ended.log.splitlines()[-1]
     assert "Traceback" not in ended.log

@@ -37,6 +37,8 @@ _READ_AT_ONCE = 64
 _WAITING = 4
 
 _ABORT_SECONDS = 3
+# Unknown fields that are counted by name; a file can be made to have one more in each line.
+_UNKNOWN_NAMES = 1000
 
 
 @dataclass
@@ -198,7 +200,9 @@ class Compaction:
             file.lines += pressed.lines
             file.loaded += pressed.loaded
             file.quarantined += len(pressed.bad)
-            self.unknown.update(pressed.unknown)
+            for name, lines in pressed.unknown.items():
+                if name in self.unknown or len(self.unknown) < _UNKNOWN_NAMES:
+                    self.unknown[name] += lines
             await self._write(slot, pressed.compressed, pressed.loaded, order.end)
             await self.quarantine.add(file.key, pressed.bad)
             slot.waiting.task_done()

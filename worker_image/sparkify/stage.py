@@ -152,7 +152,7 @@ class _Stage:
             self._log.info("staged", rows=rows, version=version, seconds=time.monotonic() - started)
             try:
                 _interruptible(self._clear(staging, version, dead, alive))
-            except SparkifyError as error:
+            except (SparkifyError, Changed) as error:
                 self._log.warning("staged, but left objects for the next stage to delete", reason=str(error))
             return
         raise PassingError(f"gave up after {_TRIES} tries: the objects or the staging tables keep changing")
@@ -353,17 +353,24 @@ def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
     log it.
     """
 
+    terminated: list[bool] = []
+
     async def watched() -> Result:
         task = asyncio.current_task()
         assert task
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+        def terminate() -> None:
+            terminated.append(True)
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
         return await work
 
     handler = signal.getsignal(signal.SIGTERM)
     try:
         return asyncio.run(watched())
-    except asyncio.CancelledError:
-        handler = signal.SIG_IGN
-        raise Terminated from None
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if terminated else handler)
+        if terminated:
+            # Whatever the work made of being cancelled: it may have ended, or failed in another way.
+            raise Terminated

@@ -3,6 +3,7 @@
 The only module that imports redshift_connector.
 """
 
+import platform
 import re
 import secrets
 import time
@@ -101,6 +102,8 @@ def connect(settings: Settings, log: Log) -> Iterator[Any]:
 
 def _open(settings: Settings, log: Log) -> Any:
     where = f"{settings.host}:{settings.port}, database {settings.database}, user {settings.user}"
+    # The driver asks this too, which takes a process, and swallows Terminated meanwhile. The answer is kept.
+    platform.platform()
     try:
         connection = redshift_connector.connect(
             host=settings.host,

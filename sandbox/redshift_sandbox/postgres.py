@@ -50,6 +50,9 @@ _SETTINGS = {
     "dynamic_shared_memory_type": "mmap",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
+    # Redshift joins equalities by hash or merge. On temporary tables without statistics PostgreSQL would
+    # often choose loops, whose cost is the product of both sides.
+    "enable_nestloop": "off",
     "max_locks_per_transaction": "256",
     "max_logical_replication_workers": "0",
     "log_checkpoints": "off",

@@ -144,7 +144,7 @@ class Settings:
         "SPARKIFY_PROCESSES",
         _whole(1, 64),
         "processes that parse one large day",
-        lambda: str(min(64, len(os.sched_getaffinity(0)))),
+        lambda: str(min(4, len(os.sched_getaffinity(0)))),
     )
     statement_timeout: int = _setting(
         "SPARKIFY_STATEMENT_TIMEOUT", _whole(1, 86400), "seconds after which a statement is cancelled", "1800"

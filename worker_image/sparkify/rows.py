@@ -218,7 +218,7 @@ class Parser:
     def _examine(self, line: bytes, unknown: Counter[str]) -> msgspec.Struct | Problem:
         """The record of a line that the strict decoder refused, or why it has none."""
         try:
-            line.decode()
+            line.rstrip(b"\r\n").decode()  # what is wrong must not depend on the line's end
             fields = msgspec.json.decode(line)
         except _Refused as error:
             return Problem("json", str(error))

@@ -218,8 +218,9 @@ class Parser:
     def _examine(self, line: bytes, unknown: Counter[str]) -> msgspec.Struct | Problem:
         """The record of a line that the strict decoder refused, or why it has none."""
         try:
-            line.rstrip(b"\r\n").decode()  # what is wrong must not depend on the line's end
-            fields = msgspec.json.decode(line)
+            own = line.rstrip(b"\r\n")  # what is said of it must not depend on the line's end
+            own.decode()
+            fields = msgspec.json.decode(own)
         except _Refused as error:
             return Problem("json", str(error))
         if not isinstance(fields, dict):

@@ -5,7 +5,7 @@ from datetime import date
 
 SONGS = "song_data/"
 
-_SONG = re.compile(r"song_data/\w/\w/\w/[^/]+\.json", re.ASCII)
+_SONG = re.compile(r"song_data/\w/\w/\w/[^/]+\.json")
 _EVENTS = re.compile(r"log_data/(\d{4})/(\d{2})/(\1-\2-\d{2})-events\.json")
 
 

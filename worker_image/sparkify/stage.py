@@ -11,7 +11,6 @@ Both times are S3's, so clocks do not matter. Raw bytes that the quarantine's in
 
 import argparse
 import asyncio
-import re
 import signal
 import time
 import uuid
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
-from sparkify import sources, warehouse
+from sparkify import naming, sources, warehouse
 from sparkify.compaction import Compacted, Compaction, SourceFile
 from sparkify.errors import DataError, NothingToDo, PassingError, SparkifyError, Terminated
 from sparkify.log import Log
@@ -50,12 +49,10 @@ def events(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         DataError: too many lines are bad, or the warehouse refused the rows; staging is as it was.
     """
     day: date = args.date
-    prefix = f"log_data/{day:%Y/%m}/"
-    name = f"{prefix}{day}-events.json"
+    name = naming.events_key(day)
 
     def choose(listed: Sequence[Object], staged: _Staged) -> list[SourceFile]:
-        pattern = re.compile(rf"{re.escape(prefix)}{day:%Y-%m}-\d\d-events\.json")
-        _report_left_out(log, [each for each in listed if not pattern.fullmatch(each.key)])
+        _report_left_out(log, [each for each in listed if not naming.is_events(each.key)])
         found = [SourceFile(each.key, each) for each in listed if each.key == name]
         if not found:
             where = settings.source.url(name)
@@ -69,7 +66,7 @@ def events(args: argparse.Namespace, settings: Settings, log: Log) -> None:
             log.warning("the day has no object: what was staged of it leaves", looked_for=where)
         return found
 
-    _Stage(sources.events(day), settings, log).run(prefix, choose)
+    _Stage(sources.events(day), settings, log).run(naming.events_folder(day), choose)
 
 
 def songs(args: argparse.Namespace, settings: Settings, log: Log) -> None:
@@ -78,15 +75,15 @@ def songs(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     Raises:
         DataError: too many lines are bad, or the warehouse refused the rows; staging is as it was.
     """
-    prefix = "song_data/"
 
     def choose(listed: Sequence[Object], staged: _Staged) -> list[SourceFile]:
-        pattern = re.compile(rf"{prefix}\w/\w/\w/[^/]+\.json")
-        found = {each.key: each for each in listed if pattern.fullmatch(each.key)}
+        found = {each.key: each for each in listed if naming.is_song(each.key)}
         _report_left_out(log, [each for each in listed if each.key not in found])
         if not found:
             log.warning(
-                "there are no song objects", looked_at=settings.source.url(prefix), staged=len(staged.etags)
+                "there are no song objects",
+                looked_at=settings.source.url(naming.SONGS),
+                staged=len(staged.etags),
             )
         changed = [SourceFile(key, each) for key, each in found.items() if staged.etags.get(key) != each.etag]
         gone = [SourceFile(key, None) for key in staged.etags if key not in found]
@@ -99,7 +96,7 @@ def songs(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         )
         return changed + gone
 
-    _Stage(sources.songs(), settings, log).run(prefix, choose)
+    _Stage(sources.songs(), settings, log).run(naming.SONGS, choose)
 
 
 def _report_left_out(log: Log, objects: Sequence[Object]) -> None:

@@ -180,6 +180,8 @@ def test_the_prompt_takes_statements_over_many_lines_from_a_pipe(state: Path) ->
 def test_interrupted_it_leaves_no_process_and_the_tables_as_they_were(
     state: Path, number: signal.Signals, code: int, said: str
 ) -> None:
+    # As from a terminal: what a shell's background job starts would ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "laptop", "run", "--state", str(state)],
         stdout=subprocess.PIPE,
@@ -187,6 +189,7 @@ def test_interrupted_it_leaves_no_process_and_the_tables_as_they_were(
         text=True,
         cwd=ROOT,
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     for line in process.stdout:
         if "tables_create" in line:  # the first day's stages begin

@@ -35,6 +35,7 @@ _PASSING = re.compile(
 # Classes of SQLSTATE that say the server is away for a while: connection exceptions, out of resources,
 # operator intervention (PostgreSQL documentation, appendix A). 57014 is a cancelled statement.
 _AWAY = ("08", "53", "57")
+_CUT = "the connection ended before the answer did"
 
 
 class _Passing(Exception):
@@ -117,10 +118,11 @@ def _open(settings: Settings, log: Log) -> Any:
             tcp_keepalive_interval=30,
             tcp_keepalive_count=5,
         )
+        connection._read = _whole(connection._read)
         connection.autocommit = True
         connection.cursor().execute(f"set statement_timeout to {settings.statement_timeout * 1000}")
         connection.autocommit = False
-    except (redshift_connector.Error, OSError) as error:
+    except Exception as error:  # what half an answer makes the driver raise depends on where it was cut
         code, message = _code_and_message(error)
         # 28: authorization; 3D000: no such database (PostgreSQL documentation, appendix A).
         if code.startswith(("28", "3D")):
@@ -134,6 +136,21 @@ def _open(settings: Settings, log: Log) -> Any:
             "the network, and that the warehouse is up"
         ) from error
     return connection
+
+
+def _whole(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """The driver's way to read, but never less than was asked for.
+
+    The driver takes what a broken connection still gave for the whole: it may fail in any way, or not at all.
+    """
+
+    def whole(size: int) -> bytes:
+        data = read(size)
+        if len(data) < size:
+            raise redshift_connector.InterfaceError(_CUT)
+        return data
+
+    return whole
 
 
 def _cancel(settings: Settings, log: Log, connection: Any) -> None:
@@ -232,6 +249,8 @@ def _code_and_message(error: Exception) -> tuple[str, str]:
 
 def _reason(error: Exception) -> str:
     code, message = _code_and_message(error)
+    if not isinstance(error, (redshift_connector.Error, OSError)):
+        return f"{_CUT} ({type(error).__name__}: {error})"
     return f"{message} ({code})" if code else f"{message or type(error).__name__}"
 
 

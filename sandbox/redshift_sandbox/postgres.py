@@ -1,6 +1,6 @@
 """The PostgreSQL server behind the sandbox: its files, its process, its first contents.
 
-It listens on a Unix socket only, in a folder that nobody else may enter.
+It listens on a Unix socket in a folder that nobody else may enter, and nowhere else unless it is told to.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from redshift_sandbox.backend import OWNER, Backend, BackendLost
 from redshift_sandbox.errors import RedshiftError, SandboxError
 
-PORT = 5432  # names the socket; no TCP port is opened
-_SOCKET_NAME = f".s.PGSQL.{PORT}"
 _LONGEST_SOCKET_PATH = 100  # the system's limit is 104 bytes on macOS, 108 on Linux
 
 _START_SECONDS = 60
@@ -35,49 +33,66 @@ _PR_SET_PDEATHSIG = 1
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "400",
-    "shared_buffers": "256MB",
-    "work_mem": "64MB",
-    "maintenance_work_mem": "128MB",
     # A killed process loses nothing without fsync, only a machine that loses power does.
     "fsync": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_wal_size": "2GB",
-    "checkpoint_timeout": "30min",
+    "max_logical_replication_workers": "0",
     # A container's /dev/shm is small.
     "dynamic_shared_memory_type": "mmap",
-    "max_parallel_workers_per_gather": "0",
     "jit": "off",
-    # Redshift joins equalities by hash or merge. On temporary tables without statistics PostgreSQL would
-    # often choose loops, whose cost is the product of both sides.
-    "enable_nestloop": "off",
-    "max_locks_per_transaction": "256",
-    "max_logical_replication_workers": "0",
-    "log_checkpoints": "off",
-    # Redshift's SNAPSHOT isolation.
-    "default_transaction_isolation": "repeatable read",
     "timezone": "UTC",
-    "datestyle": "ISO, MDY",
-    # As Redshift's; the connection is encrypted by TLS.
-    "password_encryption": "md5",
-    "md5_password_warnings": "off",
+    "log_checkpoints": "off",
     "log_min_messages": "log",  # not the errors of statements: they hold data and passwords
     "log_min_error_statement": "panic",
 }
 
-_HOST_BASED_AUTHENTICATION = f"""\
+WAREHOUSE = {
+    "max_connections": "400",
+    "shared_buffers": "256MB",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "30min",
+    "max_parallel_workers_per_gather": "0",
+    # Redshift joins equalities by hash or merge. On temporary tables without statistics PostgreSQL would
+    # often choose loops, whose cost is the product of both sides.
+    "enable_nestloop": "off",
+    "max_locks_per_transaction": "256",
+    # Redshift's SNAPSHOT isolation.
+    "default_transaction_isolation": "repeatable read",
+    "datestyle": "ISO, MDY",
+    # As Redshift's; the connection is encrypted by TLS.
+    "password_encryption": "md5",
+    "md5_password_warnings": "off",
+}
+
+# Who may connect to the warehouse's PostgreSQL, which no other process than the sandbox reaches.
+_WAREHOUSE_AUTHENTICATION = f"""\
 local all {OWNER} trust
 local all all md5
 """
 
 
 class Postgres:
-    """A PostgreSQL server whose cluster lives in `folder`."""
+    """A PostgreSQL server whose cluster lives in `folder`: the warehouse's, unless told otherwise.
 
-    def __init__(self, folder: Path) -> None:
+    `authentication` is what pg_hba.conf says; `port` names the socket, and is the one to listen on where
+    `settings` name an address.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] = WAREHOUSE,
+        authentication: str = _WAREHOUSE_AUTHENTICATION,
+        port: int = 5432,
+    ) -> None:
         self.folder = folder
+        self.port = port
+        self._settings = {**_SETTINGS, **settings}
+        self._authentication = authentication
         self.data = folder / "data"
         self.log = folder / "postgres.log"
         self._socket_folder = folder
@@ -86,7 +101,7 @@ class Postgres:
 
     @property
     def socket(self) -> Path:
-        return self._socket_folder / _SOCKET_NAME
+        return self._socket_folder / f".s.PGSQL.{self.port}"
 
     async def start(self) -> None:
         """Make the cluster unless it is there, start the server, wait until it answers.
@@ -94,19 +109,21 @@ class Postgres:
         Raises SandboxError.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if len(os.fsencode(self.folder / _SOCKET_NAME)) > _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(self.socket)) > _LONGEST_SOCKET_PATH:
             self._temporary_folder = tempfile.mkdtemp(prefix="redshift-sandbox-")
             self._socket_folder = Path(self._temporary_folder)
         binaries, become = await _runnable(self.folder)
         await self._wait_for_predecessor()
         if not (self.data / "PG_VERSION").exists():
             await self._make_cluster(binaries, become)
-        (self.data / "pg_hba.conf").write_text(_HOST_BASED_AUTHENTICATION)
-        settings = {**_SETTINGS, "unix_socket_directories": str(self._socket_folder)}
+        # PostgreSQL insists on it; a volume that Kubernetes mounts anew may have given the group more.
+        self.data.chmod(0o700)
+        (self.data / "pg_hba.conf").write_text(self._authentication)
+        settings = {**self._settings, "unix_socket_directories": str(self._socket_folder)}
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 binaries / "postgres",
-                *("-D", self.data, "-p", str(PORT)),
+                *("-D", self.data, "-p", str(self.port)),
                 *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -196,20 +213,26 @@ class Postgres:
         unfinished.rename(self.data)
 
     async def _wait_for_predecessor(self) -> None:
-        """A sandbox that was killed leaves a server that is still shutting down."""
+        """A sandbox that was killed leaves a server that is still shutting down, or just its files.
+
+        Those name its process by a number, which in a container is often that of another process by now:
+        PostgreSQL would take the one for the other, and not start.
+        """
         postmaster_file = self.data / "postmaster.pid"
         for _ in range(_STOP_SECONDS * 20):
             try:
                 process_id = int(postmaster_file.read_text().split("\n", 1)[0])
             except (FileNotFoundError, ValueError):
-                return
-            if not _is_postgres(process_id):
-                postmaster_file.unlink(missing_ok=True)
-                return
+                break
+            if not _is_postgres(process_id, self.data):
+                break
             await asyncio.sleep(0.05)
-        raise SandboxError(
-            f"another PostgreSQL, process {process_id}, still runs on {self.data}; stop it first"
-        )
+        else:
+            raise SandboxError(
+                f"another PostgreSQL, process {process_id}, still runs on {self.data}; stop it first"
+            )
+        for left in (postmaster_file, self.socket, self.socket.with_name(f"{self.socket.name}.lock")):
+            left.unlink(missing_ok=True)
 
     async def _wait_until_ready(self) -> None:
         assert self._process is not None
@@ -264,7 +287,8 @@ def _reason(output: str) -> str:
     return (telling or lines or ["it said nothing"])[-1].strip()
 
 
-def _is_postgres(process_id: int) -> bool:
+def _is_postgres(process_id: int, data: Path) -> bool:
+    """Whether the process is a PostgreSQL server of these files. Where it cannot be known, it is."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -272,10 +296,13 @@ def _is_postgres(process_id: int) -> bool:
     except PermissionError:
         return True
     if sys.platform == "linux":
+        process = Path(f"/proc/{process_id}")
         try:
-            return Path(f"/proc/{process_id}/comm").read_text().strip() == "postgres"
-        except FileNotFoundError:
+            return (process / "comm").read_text().strip() == "postgres" and (process / "cwd").samefile(data)
+        except (FileNotFoundError, ProcessLookupError):
             return False
+        except PermissionError:
+            return True
     return True
 
 

@@ -18,11 +18,16 @@ import signal
 import socket
 import subprocess
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
+
+import obstore
+from obstore.store import S3Store
 
 from redshift_sandbox.errors import SandboxError
 from redshift_sandbox.postgres import die_with_parent
@@ -60,13 +65,21 @@ class S3Settings:
 
 
 class S3Server:
-    """An S3 server whose objects live in `folder`; its key is made once and kept there.
+    """An S3 server whose objects live in `folder`, with these buckets at least.
 
+    `key` is the access key and the secret key; one is made once and kept in the folder if it is not given.
     `port` 0 takes any that is free. On another `host` than the loopback address, connections are passed on
     to the server, which itself stays on the loopback interface.
     """
 
-    def __init__(self, folder: Path, host: str = _LOOPBACK, port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str = _LOOPBACK,
+        port: int = 0,
+        key: Sequence[str] | None = None,
+        buckets: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.log = folder / "s3.log"
         self.access_key = ""
@@ -74,6 +87,8 @@ class S3Server:
         self.region = _REGION
         self._host = host
         self._port = port
+        self._key = key
+        self._buckets = buckets
         self._ports: dict[str, int] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._front: asyncio.Server | None = None
@@ -93,7 +108,7 @@ class S3Server:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._make_key()
         if self._port:
-            _check_free(self._host, self._port)
+            check_free(self._host, self._port)
         for attempt in range(1, _ATTEMPTS + 1):
             # Where the parts found each other last time; the ports differ from one start to the next.
             (data / "mini.options").unlink(missing_ok=True)
@@ -107,6 +122,8 @@ class S3Server:
                 await self.stop()
                 if attempt == _ATTEMPTS or (self._port and not _is_free(self._host, self._port)):
                     raise
+        for bucket in self._buckets:
+            await asyncio.to_thread(_make_bucket, self.settings, bucket)
         if self._host == _LOOPBACK:
             self._port = self._ports["s3.port"]
         else:
@@ -137,16 +154,15 @@ class S3Server:
     def _make_key(self) -> None:
         """The one user of the server, who may do everything."""
         file = self.folder / "identities.json"
-        if not file.exists():
+        if self._key is not None or not file.exists():
+            access_key, secret_key = self._key or (
+                f"SANDBOX{secrets.token_hex(6).upper()}",
+                secrets.token_urlsafe(30),
+            )
             identities = [
                 {
                     "name": "sandbox",
-                    "credentials": [
-                        {
-                            "accessKey": f"SANDBOX{secrets.token_hex(6).upper()}",
-                            "secretKey": secrets.token_urlsafe(30),
-                        }
-                    ],
+                    "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
                     "actions": ["Admin", "Read", "Write", "List", "Tagging"],
                 }
             ]
@@ -254,6 +270,30 @@ def _program() -> str:
     return found
 
 
+def _make_bucket(server: S3Settings, name: str) -> None:
+    """Make the bucket unless it is there. Raises SandboxError."""
+    store = S3Store(
+        name,
+        endpoint=server.endpoint,
+        access_key_id=server.access_key,
+        secret_access_key=server.secret_key,
+        region=server.region,
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True},
+    )
+    # obstore makes no buckets, but signs what does: a PUT without a key.
+    url = obstore.sign(store, "PUT", "", timedelta(minutes=1))
+    try:
+        urlopen(Request(url, method="PUT"), timeout=_START_SECONDS).close()  # noqa: S310
+    except HTTPError as error:
+        answer = error.read().decode(errors="replace")
+        if "<Code>BucketAlreadyOwnedByYou</Code>" not in answer:
+            code = re.search("<Code>(.*?)</Code>", answer)
+            raise SandboxError(f"the bucket {name} could not be made: {code[1] if code else error}") from None
+    except OSError as error:
+        raise SandboxError(f"the bucket {name} could not be made: {error}") from None
+
+
 def _answers(url: str) -> bool:
     """Whether an HTTP server answers, whatever it says: S3 refuses a request without a key."""
     try:
@@ -275,13 +315,14 @@ def _free_ports(count: int) -> list[int]:
 
 def _is_free(host: str, port: int) -> bool:
     try:
-        _check_free(host, port)
+        check_free(host, port)
     except SandboxError:
         return False
     return True
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Raises SandboxError when nothing can listen there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

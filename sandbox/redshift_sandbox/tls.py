@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from redshift_sandbox.errors import SandboxError
+
 _VALID = timedelta(days=3650)
 _RENEW_BEFORE = timedelta(days=30)
 _CLOCK_SKEW = timedelta(days=1)
@@ -30,10 +32,14 @@ class Certificates:
     key_file: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """What the wire server speaks TLS with."""
+        """What the wire server speaks TLS with. Raises SandboxError when the files are no certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.certificate_file, self.key_file)
+        try:
+            context.load_cert_chain(self.certificate_file, self.key_file)
+        except ssl.SSLError as error:
+            files = f"{self.certificate_file} and {self.key_file.name}"
+            raise SandboxError(f"{files} are no certificate with its key: {error.reason}") from None
         return context
 
 

@@ -188,6 +188,8 @@ def redshift_error(fields: dict[str, str], process_id: int) -> RedshiftError:
     if sqlstate == "40001":
         # A write conflict under SNAPSHOT isolation. Redshift gives it the SQLSTATE of an internal error.
         return conflict()
+    if message.startswith("MERGE command cannot affect row a second time"):
+        return RedshiftError("XX000", "Found multiple matches to update the same tuple.")  # r_MERGE
     if sqlstate == "57014":
         return cancelled(process_id)
     if sqlstate == "53100":

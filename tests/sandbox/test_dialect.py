@@ -333,9 +333,20 @@ def test_merge_updates_and_inserts(plays: Ask) -> None:
     )
     plays(merge)
     assert plays("select * from plays where user_id > 2 order by 1") == [[3, 1, "x"], [4, 1, "y"]]
-    plays("insert into staged values (3, 2, 'z')")
-    assert failing(plays, merge)[0] in ("21000", "XX000")
     assert failing(plays, merge.split("when not")[0])[0] == "0A000"
+
+
+@pytest.mark.parametrize("matched", ["update set level = staged.level", "delete"])
+def test_merge_refuses_several_source_rows_for_one_target_row(plays: Ask, matched: str) -> None:
+    plays("create table staged (user_id int, level varchar(4))")
+    plays("insert into staged values (3, 'x'), (3, 'y'), (4, 'z')")
+    before = plays("select * from plays order by 1, 2")
+    assert failing(
+        plays,
+        f"merge into plays using staged on plays.user_id = staged.user_id when matched then {matched} "
+        "when not matched then insert (user_id, level) values (staged.user_id, staged.level)",
+    ) == ("XX000", "Found multiple matches to update the same tuple.")
+    assert plays("select * from plays order by 1, 2") == before
 
 
 def test_super_is_stored_and_serialized(ask: Ask) -> None:

@@ -1,0 +1,160 @@
+"""What people get wrong: the message is where they look first, and putting it right is all there is to do.
+
+That is `kubectl get events` of the pods' namespace for what Kubernetes refuses, the task's log in Airflow for
+all that a task ran into, and `airflow dags list-import-errors` for a DAG that is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from tests.e2e.cluster import JOBS, NAMESPACE, RELEASE, helm, kubectl, objects, wait_until
+from tests.e2e.conftest import Say
+from tests.e2e.pipeline import DAILY, TABLES, Pipeline
+
+WORKER = "sparkify-worker"
+
+
+def test_an_image_that_cannot_be_pulled_then_a_rollback(loaded: Pipeline, say: Say) -> None:
+    image = f"localhost:1/worker@sha256:{'0' * 64}"
+    # `helm upgrade` is done at once; the roll-out goes on while Airflow already answers.
+    upgrade = ("--reuse-values", "--set", f"global.worker.image={image}", "--wait", "--timeout", "5m")
+    helm("upgrade", RELEASE, "helm/sparkify", "-n", NAMESPACE, *upgrade)
+    try:
+        run = loaded.airflow.trigger(TABLES)
+        log = first_failure(loaded, TABLES, run, "tables_create")
+        events = messages()
+    finally:
+        helm("rollback", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "5m")
+    assert "ErrImagePull" in log or "ImagePullBackOff" in log, log
+    assert image in log, log
+    assert any(f'Failed to pull image "{image}"' in message for message in events), events
+    tasks = loaded.ends(TABLES, run, "success")
+    say(
+        "task's log and events name the image; green after helm rollback",
+        f"so; {', '.join(map(str, tasks.values()))}",
+    )
+
+
+def test_a_missing_secret(loaded: Pipeline, say: Say) -> None:
+    with put_back("secret", WORKER):
+        kubectl("delete", "secret", WORKER, "-n", JOBS)
+        run = loaded.airflow.trigger(TABLES)
+        told = f'secret "{WORKER}" not found'
+        wait_until(f"an event says: {told}", 120, lambda: [each for each in messages() if told in each])
+    loaded.ends(TABLES, run, "success")
+    say("an event names the Secret; green once it is there", "so")
+
+
+def test_a_warehouse_that_pods_cannot_reach(loaded: Pipeline, say: Say) -> None:
+    with put_back("configmap", WORKER):
+        kubectl(
+            "patch", "configmap", WORKER, "-n", JOBS, "-p", '{"data": {"SPARKIFY_WAREHOUSE_PORT": "5440"}}'
+        )
+        run = loaded.airflow.trigger(TABLES)
+        log = first_failure(loaded, TABLES, run, "tables_create")
+    assert "5440, database dev, user awsuser cannot be reached" in log, log
+    assert "check SPARKIFY_WAREHOUSE_HOST, _PORT, the network, and that the warehouse is up" in log, log
+    loaded.ends(TABLES, run, "success")
+    say("the task's log says what is not reached and what to check; green once it is right", "so")
+
+
+def test_settings_that_are_wrong(loaded: Pipeline, say: Say) -> None:
+    with put_back("configmap", WORKER):
+        kubectl("patch", "configmap", WORKER, "-n", JOBS, "-p", '{"data": {"SPARKIFY_MAX_BAD_RATIO": "2"}}')
+        run = loaded.airflow.trigger(TABLES)
+        tasks = loaded.ends(TABLES, run, "failed")
+    log = loaded.log(TABLES, run, "tables_create", 1)
+    assert "settings: SPARKIFY_MAX_BAD_RATIO='2' is not a number from 0 to 1" in log, log
+    assert tasks["tables_create"].tries == 1
+    say("failed without a retry, the task's log names the setting", f"so; {tasks['tables_create']}")
+
+
+def test_a_namespace_in_which_airflow_may_do_nothing(loaded: Pipeline, say: Say) -> None:
+    binding = "sparkify-launcher"
+    with put_back("rolebinding", binding):
+        kubectl("delete", "rolebinding", binding, "-n", JOBS)
+        run = loaded.airflow.trigger(TABLES)
+        log = first_failure(loaded, TABLES, run, "tables_create")
+    assert "is forbidden: User" in log, log
+    assert f'in the namespace \\"{JOBS}\\"' in log or f'in the namespace "{JOBS}"' in log, log
+    loaded.ends(TABLES, run, "success")
+    say("the task's log says who may not do what in which namespace; green once it may", "so")
+
+
+def test_a_day_without_files_fails_after_its_retries(loaded: Pipeline, say: Say) -> None:
+    run = loaded.airflow.trigger(DAILY, "2018-12-26T00:00:00Z")
+    tasks = loaded.ends(DAILY, run, "failed")
+    assert {name: task.state for name, task in tasks.items()} == {
+        "stage_events": "failed",
+        "stage_songs": "success",
+        "load": "upstream_failed",
+        "check": "upstream_failed",
+    }
+    pods = loaded.pods.pods(run, "stage_events")
+    assert [pod.exit_code for pod in pods] == [75] * tasks["stage_events"].tries
+    log = loaded.log(DAILY, run, "stage_events", tasks["stage_events"].tries)
+    assert "2018-12-25 has no object: looked for s3://sparkify-source/log_data/2018/12/" in log, log
+    loaded.agrees()
+    say("exit code 75 at every try, then failed; load not run; tables as before", f"so; {len(pods)} tries")
+
+
+def test_a_dag_that_does_not_import(loaded: Pipeline, say: Say) -> None:
+    processor = f"{RELEASE}-airflow-dag-processor"
+
+    def import_errors() -> str:
+        return loaded.airflow.command("dags", "list-import-errors", "--output", "plain")
+
+    told = "SPARKIFY_WORKER_IMAGE='worker:latest' is not of the form repository@sha256:digest"
+    with put_back("deployment", processor, NAMESPACE):
+        kubectl(
+            "set", "env", f"deployment/{processor}", "-n", NAMESPACE, "SPARKIFY_WORKER_IMAGE=worker:latest"
+        )
+        wait_until(
+            "Airflow has the import errors",
+            180,
+            lambda: loaded.airflow.get("importErrors")["total_entries"] >= 2,
+        )
+        assert told in " ".join(import_errors().split())
+    wait_until(
+        "the import errors are gone", 180, lambda: loaded.airflow.get("importErrors")["total_entries"] == 0
+    )
+    for dag in (DAILY, TABLES):
+        wait_until(f"{dag} is back", 60, partial(is_there, loaded, dag))
+    say("airflow dags list-import-errors names what is wrong, of both DAGs; gone once it is right", "so")
+
+
+def first_failure(pipeline: Pipeline, dag: str, run: str, task: str) -> str:
+    """The log of a task's first try, once that has failed."""
+
+    def failed() -> bool:
+        return pipeline.airflow.tasks(dag, run)[task].state in ("up_for_retry", "failed")
+
+    wait_until(f"the first try of {task} of {run} fails", 240, failed)
+    return pipeline.log(dag, run, task, 1)
+
+
+def is_there(pipeline: Pipeline, name: str) -> bool:
+    dag = pipeline.airflow.dag(name)
+    return dag is not None and not dag["is_stale"]
+
+
+def messages() -> list[str]:
+    return [event["message"] for event in objects("events", JOBS)]
+
+
+@contextmanager
+def put_back(kind: str, name: str, namespace: str = JOBS) -> Iterator[None]:
+    """Whatever is done to an object by hand, it is helm's again afterwards, and as it was."""
+    kept = json.loads(kubectl("get", kind, name, "-n", namespace, "-o", "json"))
+    kept.pop("status", None)
+    for field in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"):
+        kept["metadata"].pop(field, None)
+    try:
+        yield
+    finally:
+        owner = ("--server-side", "--force-conflicts", "--field-manager=helm")
+        kubectl("apply", *owner, "-f", "-", stdin=json.dumps(kept))

@@ -33,7 +33,7 @@ class Result:
 
 
 def parameters(settings: Settings, day: date) -> dict[str, object]:
-    """What the statements of a load and the checks of a day may ask for."""
+    """What the statements of a load, and the checks of a day, may ask for."""
     reach = timedelta(days=settings.duplicate_days)
     return {
         "day": day,
@@ -46,9 +46,15 @@ def parameters(settings: Settings, day: date) -> dict[str, object]:
 
 def run(transaction: Transaction, log: Log, severity: Severity, day: date) -> list[Result]:
     """Run every check of one severity, in the order of their names; log each that found something."""
+    least, greatest = transaction.rows("staging/events/select_sessions", day=day)[0]
+    values = {
+        **parameters(transaction.settings, day),
+        "least_session": least,
+        "greatest_session": greatest,
+    }
     results = []
     for each in statements(transaction.settings.sql, f"*/*/{severity}_*.sql"):
-        result = _run(transaction, each, severity, day)
+        result = _run(transaction, each, severity, values)
         results.append(result)
         if result.offending:
             log.warning(f"{severity} found offending rows", check=result.name, offending=result.offending)
@@ -71,11 +77,11 @@ def keep(transaction: Transaction, results: Sequence[Result], log: Log, day: dat
         )
 
 
-def _run(transaction: Transaction, check: Statement, severity: Severity, day: date) -> Result:
+def _run(transaction: Transaction, check: Statement, severity: Severity, values: dict[str, object]) -> Result:
     # Both parts are ours: the check's file and a number.
     text = f"select count(*) over () as offending_rows, offending.*\nfrom (\n{check.text}\n) as offending\n"
     counted = Statement(check.name, f"{text}limit {SAMPLE_ROWS}")
-    columns, rows = transaction.select(counted, **parameters(transaction.settings, day))
+    columns, rows = transaction.select(counted, **values)
     sample = [dict(zip(columns[1:], row[1:], strict=True)) for row in rows]
     path = PurePosixPath(check.name)
     name = f"{path.parent.name}.{path.name.removeprefix(f'{severity}_')}"

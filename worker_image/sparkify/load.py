@@ -72,9 +72,9 @@ def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
     def execute(name: str) -> int:
         return transaction.execute(name, **parameters)
 
-    def rewrite(table: str) -> None:
+    def rewrite(table: str, delete: str = "delete") -> None:
         started = time.monotonic()
-        deleted, inserted = execute(f"star/{table}/delete"), execute(f"star/{table}/insert")
+        deleted, inserted = execute(f"star/{table}/{delete}"), execute(f"star/{table}/insert")
         seconds = time.monotonic() - started
         log.info(f"wrote {table}", deleted=deleted, inserted=inserted, seconds=seconds)
 
@@ -98,7 +98,7 @@ def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
     if retitled:
         execute("changes/incoming_plays/insert_retitled")
         execute("changes/replaced_plays/insert_retitled")
-    rewrite("songplays")
+    rewrite("songplays", "delete_retitled" if retitled else "delete")
 
     execute("changes/latest_plays/insert_incoming")
     execute("changes/latest_plays/insert_kept")

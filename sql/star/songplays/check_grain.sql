@@ -1,4 +1,7 @@
 -- check_grain: one row a songplay_id, over all days, among the plays that a load of the day may write.
+-- The same key has the same session, and sessions are numbered as time goes by: their range lets Redshift skip
+-- the blocks of other times by the least and greatest value that it keeps of each block (Redshift Database
+-- Developer Guide, t_Sorting_data). No row is missed where they are numbered otherwise.
 -- Rerun: only reads.
 select
     songplays.songplay_id,
@@ -11,4 +14,6 @@ inner join songplays as other on songplays.songplay_id = other.songplay_id
 where
     songplays.source_day between :day and :last_day
     and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+    and songplays.session_id between :least_session and :greatest_session
+    and other.session_id between :least_session and :greatest_session
     and (songplays.source_file <> other.source_file or songplays.source_line <> other.source_line);

@@ -1,4 +1,5 @@
--- time: start times of incoming plays that are not there yet.
+-- time: start times of incoming plays that are not there yet. A play of another day, which is only matched
+-- anew, has its time already.
 -- Rerun: adds only what is missing.
 insert into "time" (start_time, hour, day, week, month, year, weekday)
 select distinct
@@ -10,5 +11,10 @@ select distinct
     extract(year from incoming_plays.start_time) as year,
     extract(dow from incoming_plays.start_time) as weekday
 from incoming_plays
-left join "time" on incoming_plays.start_time = "time".start_time
-where "time".start_time is null;
+left join "time"
+    on
+        incoming_plays.start_time = "time".start_time
+        and "time".start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+where
+    incoming_plays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+    and "time".start_time is null;

@@ -1,29 +1,41 @@
--- check_required: a user of the day has an id, a level and a latest play that is in the star.
+-- check_required: a user of the day has a level and a latest play. Where that play lies near the day, it is
+-- in the star; elsewhere its own day's check says so.
 -- Rerun: only reads.
-with day_users as (
-    select distinct user_id
+with plays as (
+    select
+        user_id,
+        start_time,
+        session_id,
+        item_in_session,
+        source_day
     from songplays
-    where
-        source_day = :day
-        and start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+    where start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+),
+
+day_users as (
+    select distinct user_id
+    from plays
+    where source_day = :day
 )
 
 select
     users.user_id,
     users.level,
+    users.latest_start_time,
     users.latest_session_id,
     users.latest_item_in_session
 from day_users
 inner join users on day_users.user_id = users.user_id
-left join songplays
+left join plays
     on
-        cast(users.latest_session_id as varchar(20))
-        || '-'
-        || cast(users.latest_item_in_session as varchar(11))
-        = songplays.songplay_id
-        and users.user_id = songplays.user_id
-        and users.latest_start_time = songplays.start_time
+        users.user_id = plays.user_id
+        and users.latest_start_time = plays.start_time
+        and users.latest_session_id = plays.session_id
+        and users.latest_item_in_session = plays.item_in_session
 where
     users.level is null
     or users.level = ''
-    or songplays.songplay_id is null;
+    or (
+        plays.user_id is null
+        and users.latest_start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+    );

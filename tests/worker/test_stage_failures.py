@@ -28,9 +28,24 @@ def test_an_s3_that_is_not_there_may_be_tried_again(pipeline: Pipeline) -> None:
     started = time.monotonic()
     ended = pipeline.run(*EVENTS, AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
     assert ended.code == 75
-    assert f"ERROR   S3 s3://{pipeline.bucket}/ cannot be reached" in one_line(ended.log)
-    assert "check the network and the endpoint" in ended.log
+    assert re.search(
+        rf"ERROR   S3 s3://{pipeline.bucket}/log_data/2018/11/ cannot be reached: "
+        r"Error performing GET \S+ in [\d.]+s, after 8 retries - HTTP error: error sending request; "
+        r"check the network and the endpoint  step=",
+        one_line(ended.log),
+    )
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["s3.example.com", "http://127.0.0.1:99999", "http://:::1", "http://a b", "http://a/b c"]
+)
+def test_an_endpoint_that_is_no_url_is_a_wrong_setting(endpoint: str, pipeline: Pipeline) -> None:
+    ended = pipeline.run(*EVENTS, AWS_ENDPOINT_URL_S3=endpoint)
+    assert ended.code == 64
+    assert f"settings: AWS_ENDPOINT_URL_S3='{endpoint}' is not of the form https://host:port" in one_line(
+        ended.log
+    )
 
 
 @pytest.mark.parametrize("setting", ["SPARKIFY_SOURCE", "SPARKIFY_STAGING"])
@@ -46,7 +61,7 @@ def test_credentials_that_s3_refuses_are_a_wrong_setting(pipeline: Pipeline) -> 
         ended = pipeline.run(*EVENTS, **wrong)
         assert ended.code == 64
         assert "403 Forbidden" in one_line(ended.log)
-        assert "check SPARKIFY_SOURCE, AWS_REGION, the credentials and their rights" in ended.log
+        assert "; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role" in ended.log
 
 
 def test_no_credentials_at_all_are_a_missing_setting(pipeline: Pipeline, tmp_path: Any) -> None:

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, InvalidPathError, PreconditionError
@@ -29,6 +30,17 @@ _RANGE = 8 * 1024 * 1024
 _RANGES = 4
 # One buffer of a streamed object: large enough that the event loop's cost does not count.
 _BUFFER = 1024 * 1024
+
+# The one that failed of many deletions in a request, whose own answer is 200.
+_REFUSED_DELETION = re.compile(r"request failed for key (?P<key>.+): (?P<message>.*) \(code: (?P<code>\w+)\)")
+# S3's codes for credentials that it does not know or that are no longer good.
+_CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
+_RIGHTS = {
+    "list": "s3:ListBucket",
+    "read": "s3:GetObject",
+    "write": "s3:PutObject",
+    "delete": "s3:DeleteObject",
+}
 
 
 class Changed(Exception):
@@ -59,12 +71,12 @@ class Upload:
 
     async def write(self, data: bytes) -> None:
         if data:
-            with self._bucket.explained():
+            with self._bucket.explained("write", self.key):
                 await self._writer.write(data)
             self.size += len(data)
 
     async def close(self) -> None:
-        with self._bucket.explained():
+        with self._bucket.explained("write", self.key):
             await self._writer.close()
         self.closed = True
 
@@ -72,7 +84,7 @@ class Upload:
         """Give up an upload that is not closed, so that S3 keeps none of its pieces."""
         if not self.closed:
             self.closed = True
-            with self._bucket.explained():
+            with self._bucket.explained("write", self.key):
                 # The writer closes at the end of its context, and aborts when that ends by an exception.
                 await self._writer.__aexit__(Changed, Changed(), None)
 
@@ -83,7 +95,8 @@ class Bucket:
     def __init__(self, location: Location, region: str, setting: str):
         self.location = location
         self._setting = setting
-        with self.explained():
+        _check_endpoint()
+        with self.explained("list"):
             self.store = S3Store(
                 location.bucket,
                 prefix=location.prefix or None,
@@ -101,7 +114,7 @@ class Bucket:
 
     async def list(self, prefix: str) -> list[Object]:
         """The objects whose keys begin with the prefix, which ends with a slash."""
-        with self.explained():
+        with self.explained("list", prefix):
             found: list[Object] = []
             async for objects in self.store.list(prefix, chunk_size=1000):
                 found += [
@@ -136,7 +149,7 @@ class Bucket:
 
     async def _range(self, listed: Object, start: int) -> bytes:
         end = min(start + _RANGE, listed.size)
-        with self.explained():
+        with self.explained("read", listed.key):
             answer = await self.store.get_async(
                 listed.key, options={"if_match": listed.etag, "range": (start, end)}
             )
@@ -148,21 +161,21 @@ class Bucket:
         Raises:
             Changed: it is not the object that was listed.
         """
-        with self.explained():
+        with self.explained("read", listed.key):
             answer = await self.store.get_async(listed.key, options={"if_match": listed.etag})
             return bytes(await answer.bytes_async())
 
     async def put(self, key: str, data: bytes) -> None:
-        with self.explained():
+        with self.explained("write", key):
             await self.store.put_async(key, data)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; those that are gone already do not matter."""
-        with self.explained(), suppress(FileNotFoundError):
+        with self.explained("delete"), suppress(FileNotFoundError):
             await self.store.delete_async(keys)
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self, doing: Literal["list", "read", "write", "delete"], key: str = "") -> Iterator[None]:
         """Raise what obstore raises as what it means."""
         try:
             yield
@@ -172,31 +185,73 @@ class Bucket:
             raise DataError(
                 f"S3 {self.location.url()}: {_short(error)}; rename or remove the object"
             ) from error
-        except (BaseError, FileNotFoundError) as error:
-            raise self._meaning(error) from error
+        except (BaseError, OSError) as error:  # a writer raises everything as OSError
+            raise self._meaning(error, doing, key) from error
 
-    def _meaning(self, error: Exception) -> Exception:
-        text = str(error)
-        where = f"S3 {self.location.url()}"
-        code = found[1] if (found := re.search(r"<Code>(\w+)</Code>", text)) else ""
+    def _meaning(self, error: Exception, doing: str, key: str) -> Exception:
+        if refused := _REFUSED_DELETION.search(str(error)):
+            key = refused["key"].removeprefix(self.location.prefix)
+        status, code, answer = _answer(str(error))
+        where = f"S3 {self.location.url(key)}"
         if code == "NoSuchBucket":
             return UsageError(f"{where}: there is no bucket {self.location.bucket}; check {self._setting}")
         if isinstance(error, FileNotFoundError):
             return Changed(_short(error))
-        if code in ("SlowDown", "RequestTimeTooSkewed") or re.search(r"status code: (5\d\d|429)", text):
-            return PassingError(f"{where}: {code or _short(error)}")
-        if status := re.search(r"status code: ([34]\d\d [A-Z][\w ]*)", text):
-            return UsageError(
-                f"{where}: {status[1]}{f' ({code})' if code else ''}; "
-                f"check {self._setting}, AWS_REGION, the credentials and their rights"
+        if not status:
+            return PassingError(
+                f"{where} cannot be reached: {_short(error)}; check the network and the endpoint"
             )
-        return PassingError(f"{where} cannot be reached: {_short(error)}; check the network and the endpoint")
+        why = f"{where}: {'may not' if status == 403 else 'cannot'} {doing} it: {answer}"
+        if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeTooSkewed"):
+            return PassingError(f"{why}; it may pass: try again")
+        if code in _CREDENTIALS:
+            return UsageError(f"{why}; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role")
+        if status == 403:
+            return UsageError(
+                f"{why}; grant {_RIGHTS[doing]} to the worker's credentials, or check {self._setting}"
+            )
+        return UsageError(f"{why}; check {self._setting}, AWS_REGION and the endpoint")
+
+
+def _answer(text: str) -> tuple[int, str, str]:
+    """S3's answer in an error of obstore: status (0: there was none), code, and all of it in words."""
+    if refused := _REFUSED_DELETION.search(text):
+        return (
+            403 if refused["code"] == "AccessDenied" else 500,
+            refused["code"],
+            f"{refused['code']}: {refused['message']}",
+        )
+    status = re.search(r"status code: ((\d\d\d)[\w ]*)", text)
+    code, message = (re.search(f"<{tag}>([^<]*)</{tag}>", text) for tag in ("Code", "Message"))
+    words = status[1].strip() if status else ""
+    if code:
+        words += f" ({code[1]}{f': {message[1]}' if message else ''})"
+    return int(status[2]) if status else 0, code[1] if code else "", " ".join(words.split())
 
 
 def _short(error: Exception) -> str:
-    """What an error of obstore says, without its debugging part and the answer's XML."""
+    """What an error of obstore says, without its debugging part, its settings and the answer's XML."""
     text = str(error).split("\n\nDebug source:")[0].split(": <?xml")[0]
+    text = re.sub(r"^Generic S3 error: |Error performing \w+ request: |, max_retries: .*?(?= -|$)", "", text)
     return " ".join(text.split())[:300]
+
+
+def _check_endpoint() -> None:
+    """Refuse an endpoint that is no URL, of which obstore would make a panic."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        value = os.environ.get(name)
+        if value and not _is_url(value):
+            raise UsageError(f"settings: {name}={value!r} is not of the form https://host:port")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        host = re.fullmatch(r"[\w.:-]+", url.hostname or "", re.ASCII)
+        path = re.fullmatch(r"[\w./-]*", url.path, re.ASCII)
+        return url.scheme in ("http", "https") and url.port != 0 and bool(host and path)
+    except ValueError:  # of the port or of an address in brackets
+        return False
 
 
 def _credentials(setting: str) -> Any:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from sparkify.errors import UsageError
 
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")  # those of old accounts included
+
 
 @dataclass(frozen=True)
 class Location:
@@ -24,7 +26,7 @@ class Location:
 
 def _location(text: str) -> Location:
     url = urlsplit(text)
-    if url.scheme != "s3" or not url.netloc or url.query or url.fragment:
+    if url.scheme != "s3" or not _BUCKET.fullmatch(url.netloc) or url.query or url.fragment:
         raise ValueError("is not of the form s3://bucket/prefix")
     prefix = url.path.strip("/")
     return Location(url.netloc, f"{prefix}/" if prefix else "")

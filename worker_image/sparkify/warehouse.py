@@ -35,6 +35,13 @@ _PASSING = re.compile(
 # Classes of SQLSTATE that say the server is away for a while: connection exceptions, out of resources,
 # operator intervention (PostgreSQL documentation, appendix A). 57014 is a cancelled statement.
 _AWAY = ("08", "53", "57")
+# What S3 answered to COPY, as Redshift passes it on.
+_S3 = re.compile(r"S3ServiceException:(.*?),Status (\d+),Error (\w+)")
+# What else COPY says of rights that it lacks: of a manifest that it may not read, and of its role.
+_NO_RIGHT = re.compile(
+    r"MANIFEST parameter requires full path of an S3 object|not authorized to (?:assume|get credentials)",
+    re.IGNORECASE,
+)
 _CUT = "the connection ended before the answer did"
 
 
@@ -254,12 +261,21 @@ def _reason(error: Exception) -> str:
     return f"{message} ({code})" if code else f"{message or type(error).__name__}"
 
 
+def _context(error: Exception) -> str:
+    """What a failed COPY says of where it failed, in the details of its error."""
+    fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    context = re.search(r"context: *(\S.*)", str(fields.get("D", "")))
+    return f", {context[1].strip()}" if context else ""
+
+
 def _may_pass(error: Exception) -> bool:
     code, message = _code_and_message(error)
     if not code:  # not an answer of the server: the connection is gone
         return isinstance(
             error, (redshift_connector.InterfaceError, redshift_connector.OperationalError, OSError)
         )
+    if (answer := _S3.search(message)) and answer[2].startswith("5"):
+        return True
     return code == "40001" or (code.startswith(_AWAY) and code != "57014") or bool(_PASSING.search(message))
 
 
@@ -267,6 +283,13 @@ def _explained(error: Exception) -> SparkifyError:
     code, message = _code_and_message(error)
     if _may_pass(error):
         return PassingError(f"warehouse: {_reason(error)}")
+    answer = _S3.search(message)
+    if (answer and answer[2] in ("401", "403")) or _NO_RIGHT.search(message):
+        said = f"{answer[1]} ({answer[3]})" if answer else message
+        return UsageError(
+            f"warehouse: COPY may not read S3: {said}{_context(error)}; let the role that SPARKIFY_COPY_ROLE "
+            "names read SPARKIFY_STAGING (s3:GetObject, s3:ListBucket)"
+        )
     if code == "42P01":
         return DataError(f"warehouse: {message}; make the tables with: sparkify tables create")
     if code == "57014":

@@ -26,11 +26,12 @@ metadata:
 spec:
   replicas: 1
   serviceName: {{ $.Release.Name }}-{{ .name }}
+  # Without a volume a restart loses the data, so an upgrade leaves the pod alone: delete it for the change to come.
+  updateStrategy: {type: {{ $persistence.enabled | ternary "RollingUpdate" "OnDelete" }}}
   selector:
     matchLabels: {{- include "sparkify.selector" (list $ .name) | nindent 6 }}
   template:
     metadata:
-      # None that changes with the chart: a restart loses what is not on a volume.
       labels: {{- include "sparkify.selector" (list $ .name) | nindent 8 }}
     spec:
       automountServiceAccountToken: false

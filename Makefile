@@ -29,12 +29,12 @@ sql: export Q := $(Q)
 test: install lint ## Lint, types and every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: install ## Format check, lint, types, SQL style, Dockerfile
+lint: install ## Format check, lint, types, SQL style, Dockerfiles
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
-	@$(BIN)/hadolint worker_image/Dockerfile
+	@$(BIN)/hadolint worker_image/Dockerfile dags/Dockerfile sandbox/Dockerfile
 
 format: install ## Format Python and SQL
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/sqlfluff fix --nocolor sql

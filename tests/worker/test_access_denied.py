@@ -16,6 +16,7 @@ from sparkify.errors import UsageError
 from sparkify.objects import Bucket
 from sparkify.settings import Location
 from tests.star.conftest import Pipeline
+from tests.star.test_readers_and_writers import fault
 from tests.worker.staging import DAY, FILE, line, rows, song, stage, staging
 
 SONG = "song_data/A/B/C/TR.json"
@@ -43,8 +44,8 @@ MESSAGES = {
     ),
     ("STAGING", "GetObject"): (
         r"warehouse: COPY may not read S3: Access Denied. \(AccessDenied\), S3 key being read : "
-        r"s3://STAGING/staging/PLACE/VERSION/files/\w+.json; let the role that SPARKIFY_COPY_ROLE names read "
-        r"SPARKIFY_STAGING \(s3:GetObject, s3:ListBucket\)"
+        r"s3://STAGING/staging/PLACE/VERSION/files/\w+.json; attach the role that SPARKIFY_COPY_ROLE names "
+        r"to the warehouse, and let it read SPARKIFY_STAGING \(s3:GetObject, s3:ListBucket\)"
     ),
 }
 
@@ -96,6 +97,46 @@ def test_a_missing_right_is_named_and_staging_stays_as_it_was(
 
 def _named(names: dict[str, str]) -> Any:
     return lambda found: names[found[0].rstrip("/")] + ("/" if found[0].endswith("/") else "")
+
+
+# What Redshift's users have reported: of a role that it may not take, and of a manifest that it may not read.
+@pytest.mark.parametrize(
+    "said",
+    [
+        "User arn:aws:redshift:eu-west-1:123456789012:dbuser:plays/awsuser is not authorized to assume "
+        "IAM Role arn:aws:iam::123456789012:role/copy",
+        "Not authorized to get credentials of role arn:aws:iam::123456789012:role/copy",
+        "COPY with MANIFEST parameter requires full path of an S3 object.",
+    ],
+)
+def test_what_redshift_says_of_missing_rights_is_a_wrong_setting(
+    said: str, pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put_day(DAY, line())
+    fault(warehouse, action="error", sqlstate="XX000", message=said, match="copy staging_events")
+    ended = pipeline.run("stage", "events", "--date", DAY)
+    assert ended.code == 64
+    assert f"COPY may not read S3: {said}; attach the role that SPARKIFY_COPY_ROLE" in ended.log
+    assert everything_staged(warehouse) == [[], [], [], [], []]
+
+
+def test_an_s3_that_is_too_busy_for_copy_is_tried_again(pipeline: Pipeline, warehouse: Any) -> None:
+    pipeline.put_day(DAY, line())
+    said = "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid 1,CanRetry 1"
+    fault(warehouse, action="error", sqlstate="XX000", message=said, match="copy staging_events")
+    assert "repeating the whole transaction" in pipeline.done("stage", "events", "--date", DAY).log
+    assert rows(warehouse, "select count(*) from staging_events") == [[1]]
+
+
+def test_a_right_that_is_missing_in_the_warehouse_is_a_wrong_setting(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put_day(DAY, line())
+    said = "permission denied for relation staging_events"
+    fault(warehouse, action="error", sqlstate="42501", message=said, match="copy staging_events")
+    ended = pipeline.run("stage", "events", "--date", DAY)
+    assert ended.code == 64
+    assert f"warehouse: {said}; grant the right to SPARKIFY_WAREHOUSE_USER" in ended.log
 
 
 def test_a_large_upload_that_is_refused_is_one_line_too(pipeline: Pipeline) -> None:

@@ -258,6 +258,8 @@ def _reason(error: Exception) -> str:
     code, message = _code_and_message(error)
     if not isinstance(error, (redshift_connector.Error, OSError)):
         return f"{_CUT} ({type(error).__name__}: {error})"
+    if code == "53100":
+        return f"{message} ({code}); make room in the warehouse"
     return f"{message} ({code})" if code else f"{message or type(error).__name__}"
 
 
@@ -287,8 +289,9 @@ def _explained(error: Exception) -> SparkifyError:
     if (answer and answer[2] in ("401", "403")) or _NO_RIGHT.search(message):
         said = f"{answer[1]} ({answer[3]})" if answer else message
         return UsageError(
-            f"warehouse: COPY may not read S3: {said}{_context(error)}; let the role that SPARKIFY_COPY_ROLE "
-            "names read SPARKIFY_STAGING (s3:GetObject, s3:ListBucket)"
+            f"warehouse: COPY may not read S3: {said}{_context(error)}; attach the role that "
+            "SPARKIFY_COPY_ROLE names to the warehouse, and let it read SPARKIFY_STAGING (s3:GetObject, "
+            "s3:ListBucket)"
         )
     if code == "42P01":
         return DataError(f"warehouse: {message}; make the tables with: sparkify tables create")

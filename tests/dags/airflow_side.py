@@ -35,66 +35,138 @@ def template_context(dag: Any, interval: Any, run_id: str) -> dict[str, Any]:
     }
 
 
-class Cluster:
-    """As much of the Kubernetes API as one pod needs: it ends with an exit code and leaves a log line.
+def ended(exit_code: int, why: str | None = None, **pod: Any) -> Any:
+    """The status of a pod whose container has ended."""
+    from kubernetes.client import models as k8s
 
-    With `terminate`, the operator's process is told to end (SIGTERM) while it waits for the pod.
+    state = k8s.V1ContainerStateTerminated(
+        exit_code=exit_code,
+        reason=why or ("Error" if exit_code else "Completed"),
+        message="2018-11-04T00:00:01Z ERROR s3://source is not there",
+    )
+    return _status("Failed" if exit_code else "Succeeded", k8s.V1ContainerState(terminated=state), **pod)
+
+
+def running() -> Any:
+    from kubernetes.client import models as k8s
+
+    return _status("Running", k8s.V1ContainerState(running=k8s.V1ContainerStateRunning()))
+
+
+def waiting(reason: str, message: str) -> Any:
+    """The status of a pod that has a node, and whose container cannot start."""
+    from kubernetes.client import models as k8s
+
+    state = k8s.V1ContainerStateWaiting(reason=reason, message=message)
+    return _status(
+        "Pending",
+        k8s.V1ContainerState(waiting=state),
+        conditions=[k8s.V1PodCondition(type="PodScheduled", status="True")],
+    )
+
+
+def unschedulable(message: str) -> Any:
+    from kubernetes.client import models as k8s
+
+    condition = k8s.V1PodCondition(
+        type="PodScheduled", status="False", reason="Unschedulable", message=message
+    )
+    return k8s.V1PodStatus(phase="Pending", conditions=[condition])
+
+
+def evicted(message: str) -> Any:
+    """The status of a pod that the node threw out before its container had started."""
+    from kubernetes.client import models as k8s
+
+    return k8s.V1PodStatus(phase="Failed", reason="Evicted", message=message)
+
+
+def _status(phase: str, state: Any, **pod: Any) -> Any:
+    from kubernetes.client import models as k8s
+
+    container = k8s.V1ContainerStatus(
+        name="base", image=IMAGE, image_id=IMAGE, ready=False, restart_count=0, state=state
+    )
+    return k8s.V1PodStatus(phase=phase, container_statuses=[container], **pod)
+
+
+def refusal(status: int, message: str) -> Exception:
+    """What the Kubernetes client raises, with the API server's answer."""
+    import json
+
+    from kubernetes.client.exceptions import ApiException
+
+    error = ApiException(status=status, reason="Forbidden")
+    error.body = json.dumps({"kind": "Status", "message": message})
+    return error
+
+
+class Cluster:
+    """As much of the Kubernetes API as one task's pods need: each has the status that is given here.
+
+    With `terminate`, the operator's process is told to end (SIGTERM): "before" the pod is there, or "while"
+    it is waited for. `refused` is raised instead of making a pod, `cut` instead of reading its log. A pod
+    that is `gone` was deleted by somebody once it had been found.
     """
 
-    def __init__(self, operator: Any, exit_code: int, reason: str = "Error", terminate: bool = False) -> None:
+    def __init__(
+        self,
+        operator: Any,
+        status: Any,
+        *,
+        terminate: str = "",
+        refused: Exception | None = None,
+        cut: Exception | None = None,
+        gone: bool = False,
+    ) -> None:
+        self.pods: dict[str, Any] = {}
         self.deleted: list[str] = []
-        self.pod: Any = None
-        self._exit_code = exit_code
-        self._reason = reason
-        self._terminate = terminate
+        self.api_client = Mock(sanitize_for_serialization=lambda pod: pod)
         self._operator = operator
-        self.api_client = Mock(sanitize_for_serialization=lambda pod: {})
+        self._status = status
+        self._terminate = terminate
+        self._refused = refused
+        self._cut = cut
+        self._gone = gone
+        self._store: dict[str, Any] = {}
         operator.client = self
-        operator.hook = SimpleNamespace(is_in_cluster=True)
+        operator.hook = SimpleNamespace(is_in_cluster=True, get_pod=self.read_namespaced_pod)
 
     def create_namespaced_pod(self, body: Any, namespace: str, **_: Any) -> Any:
-        from kubernetes.client import models as k8s
+        if self._refused:
+            raise self._refused
+        if self._terminate == "before":
+            self._operator.on_kill()
+        body.status = self._status
+        self.pods[body.metadata.name] = body
+        return body
 
-        ended = k8s.V1ContainerStateTerminated(
-            exit_code=self._exit_code,
-            reason="Completed" if self._exit_code == 0 else self._reason,
-            message="2018-11-04T00:00:01Z ERROR s3://source is not there",
+    def list_namespaced_pod(self, namespace: str, label_selector: str, **_: Any) -> Any:
+        unchecked = "already_checked!=True" in label_selector
+        return SimpleNamespace(
+            items=[pod for pod in self.pods.values() if not unchecked or not self.checked(pod)]
         )
-        self.pod = self._operator.pod_request_obj
-        self.pod.status = k8s.V1PodStatus(
-            phase="Succeeded" if self._exit_code == 0 else "Failed",
-            container_statuses=[
-                k8s.V1ContainerStatus(
-                    name="base",
-                    image=IMAGE,
-                    image_id=IMAGE,
-                    ready=False,
-                    restart_count=0,
-                    state=k8s.V1ContainerState(terminated=ended),
-                )
-            ],
-        )
-        return self.pod
-
-    def list_namespaced_pod(self, namespace: str, **_: Any) -> Any:
-        return SimpleNamespace(items=[self.pod] if self.pod else [])
 
     def read_namespaced_pod(self, name: str, namespace: str, **_: Any) -> Any:
-        if self._terminate and not self.deleted:
+        if self._terminate == "while" and not self.deleted:
             self._operator.on_kill()
-        return self.pod
+        if self._gone:
+            raise refusal(404, f'pods "{name}" not found')
+        return self.pods[name]
 
     def read_namespaced_pod_log(self, **_: Any) -> Any:
         from io import BytesIO
 
         from urllib3 import HTTPResponse
 
+        if self._cut:
+            raise self._cut
         return HTTPResponse(
             BytesIO(b"2018-11-04T00:00:01.000000Z a line\n"), preload_content=False, status=200
         )
 
     def patch_namespaced_pod(self, name: str, namespace: str, body: Any) -> None:
-        self.pod.metadata.labels.update(body["metadata"]["labels"])
+        self.pods[name].metadata.labels.update(body["metadata"]["labels"])
 
     def delete_namespaced_pod(self, name: str, namespace: str, **_: Any) -> None:
         self.deleted.append(name)
@@ -102,10 +174,20 @@ class Cluster:
     def list_namespaced_event(self, **_: Any) -> Any:
         return SimpleNamespace(items=[], metadata=SimpleNamespace(resource_version="1"))
 
-    def execute(self, dag: Any) -> None:
+    @staticmethod
+    def checked(pod: Any) -> bool:
+        """Whether a try has taken note of the pod's end, so that no other will."""
+        return pod.metadata.labels.get("already_checked") == "True"
+
+    def execute(self, dag: Any, try_number: int = 1) -> None:
         """Run the operator as Airflow's task process does."""
         operator = self._operator
-        instance = Mock(dag_id=dag.dag_id, task_id=operator.task_id, map_index=-1, try_number=1)
-        context = {"ti": instance, "run_id": "scheduled__2018-11-04T00:00:00+00:00", "dag": dag}
+        instance = Mock(dag_id=dag.dag_id, task_id=operator.task_id, map_index=-1, try_number=try_number)
+        context = {
+            "ti": instance,
+            "run_id": "scheduled__2018-11-04T00:00:00+00:00",
+            "dag": dag,
+            "task_state_store": SimpleNamespace(get=self._store.get, set=self._store.__setitem__),
+        }
         operator.name = operator._set_name(operator.name)
         operator.execute_sync(context)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.airflow_side import IMAGE, Cluster, midnight, scheduled, template_context
+from tests.dags.airflow_side import IMAGE, midnight, scheduled, template_context
 
 TASKS = [
     ("sparkify_daily", "stage_events"),
@@ -73,11 +73,14 @@ def test_a_pod_is_allowed_where_pod_security_is_restricted(pod: Any, container: 
     assert rights.read_only_root_filesystem is True
 
 
-def test_a_pod_has_a_place_to_write_and_no_other_volume(pod: Any, container: Any) -> None:
-    (volume,) = pod.spec.volumes
-    (mount,) = container.volume_mounts
-    assert volume.empty_dir.size_limit == "1Gi"
-    assert (mount.name, mount.mount_path) == (volume.name, "/tmp")
+def test_a_pod_has_a_place_to_write_and_authorities_if_there_are_any(pod: Any, container: Any) -> None:
+    temporary, authorities = pod.spec.volumes
+    assert temporary.empty_dir.size_limit == "1Gi"
+    assert (authorities.config_map.name, authorities.config_map.optional) == ("sparkify-worker-ca", True)
+    assert [(mount.name, mount.mount_path, mount.read_only) for mount in container.volume_mounts] == [
+        (temporary.name, "/tmp", None),
+        (authorities.name, "/etc/sparkify/ca", True),
+    ]
 
 
 def test_a_pod_is_nobody_in_the_cluster(pod: Any) -> None:
@@ -138,6 +141,31 @@ def test_the_task_waits_for_its_pod_within_the_cluster(task: Any) -> None:
     assert task.durable is True
 
 
+def test_the_first_pause_and_the_pods_namespace_are_settings(
+    bag: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARKIFY_RETRY_SECONDS", "10")
+    monkeypatch.setenv("SPARKIFY_WORKER_NAMESPACE", "jobs")
+    import pods
+
+    task = pods.worker("load")
+    assert task.retry_delay.total_seconds() == 10
+    assert task.namespace == "jobs"
+
+
+@pytest.mark.parametrize("seconds", ["", "0", "2m", "-1", "1.5"])
+def test_a_pause_that_is_no_number_of_seconds_is_refused(
+    bag: Any, seconds: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pods
+
+    monkeypatch.setenv("SPARKIFY_RETRY_SECONDS", seconds)
+    with pytest.raises(
+        ValueError, match=f"^SPARKIFY_RETRY_SECONDS='{seconds}' is not a whole number of seconds$"
+    ):
+        pods.worker("load")
+
+
 @pytest.mark.parametrize("image", [None, "", "sparkify-worker:latest", "sparkify-worker@sha256:abc"])
 def test_an_image_without_a_digest_is_refused(
     bag: Any, image: str | None, monkeypatch: pytest.MonkeyPatch
@@ -151,49 +179,3 @@ def test_an_image_without_a_digest_is_refused(
         ValueError, match=r"^SPARKIFY_WORKER_IMAGE='.*' is not of the form repository@sha256:digest$"
     ):
         pods.worker("load")
-
-
-class TestEnds:
-    """What Airflow makes of a pod's end; the operator runs whole, against a cluster of one pod."""
-
-    @pytest.fixture
-    def operator(self, daily: Any) -> Any:
-        return daily.get_task("load").prepare_for_execution()
-
-    def test_success_is_success_and_the_pod_stays_for_its_log(self, daily: Any, operator: Any) -> None:
-        cluster = Cluster(operator, 0)
-        cluster.execute(daily)
-        assert cluster.deleted == []
-
-    def test_nothing_to_do_skips_the_task(self, daily: Any, operator: Any) -> None:
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        with pytest.raises(AirflowSkipException, match="returned exit code 99"):
-            Cluster(operator, 99).execute(daily)
-
-    @pytest.mark.parametrize("exit_code", [1, 64])
-    def test_what_a_retry_cannot_help_fails_at_once(self, daily: Any, operator: Any, exit_code: int) -> None:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        with pytest.raises(AirflowFailException, match="s3://source is not there"):
-            Cluster(operator, exit_code).execute(daily)
-
-    @pytest.mark.parametrize("exit_code", [75, 143, 137, 2, 255])
-    def test_any_other_failure_is_retried(self, daily: Any, operator: Any, exit_code: int) -> None:
-        from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-
-        with pytest.raises(AirflowException, match="s3://source is not there") as failure:
-            Cluster(operator, exit_code, "OOMKilled" if exit_code == 137 else "Error").execute(daily)
-        assert not isinstance(failure.value, AirflowFailException | AirflowSkipException)
-
-    @pytest.mark.parametrize("exit_code", [0, 1, 99, 143])
-    def test_a_terminated_task_is_retried_whatever_its_pod_still_did(
-        self, daily: Any, operator: Any, exit_code: int
-    ) -> None:
-        from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-
-        cluster = Cluster(operator, exit_code, terminate=True)
-        with pytest.raises(AirflowException, match="The task was terminated and its pod deleted") as failure:
-            cluster.execute(daily)
-        assert not isinstance(failure.value, AirflowFailException | AirflowSkipException)
-        assert cluster.deleted == [cluster.pod.metadata.name]

@@ -208,7 +208,7 @@ def test_a_state_folder_that_cannot_be_made_is_named_in_one_line(tmp_path: Path)
     assert result.stderr == f"redshift-sandbox: {tmp_path}/file/state: Not a directory\n"
 
 
-def _namespace_with(*commands: str) -> list[str]:
+def namespace_with(*commands: str) -> list[str]:
     """A shell as root of its own user and mount namespaces, that runs these commands."""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-Urm", "true"], capture_output=True).returncode != 0:
@@ -244,7 +244,7 @@ with running(Path({str(tmp_path)!r}) / "small" / "state") as endpoint:
     small.mkdir()
     mounted = subprocess.run(
         [
-            *_namespace_with(
+            *namespace_with(
                 f"mount -t tmpfs -o size=150m tmpfs '{small}'", f"exec '{sys.executable}' -c \"$SCRIPT\""
             )
         ],
@@ -259,7 +259,7 @@ with running(Path({str(tmp_path)!r}) / "small" / "state") as endpoint:
 def test_root_without_user_namespaces_is_told_what_to_do(tmp_path: Path) -> None:
     # In this namespace no other user exists, and it may not have namespaces of its own.
     result = subprocess.run(
-        _namespace_with(
+        namespace_with(
             "echo 0 > /proc/sys/user/max_user_namespaces",
             f"exec '{sys.executable}' -m redshift_sandbox serve --state '{tmp_path}'",
         ),

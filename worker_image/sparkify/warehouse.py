@@ -250,8 +250,11 @@ def _attempt(
 
 def _code_and_message(error: Exception) -> tuple[str, str]:
     # The driver raises the fields of the server's ErrorResponse as one dict.
-    fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-    return str(fields.get("C", "")), str(fields.get("M", error))
+    if error.args and isinstance(error.args[0], dict):
+        return str(error.args[0].get("C", "")), str(error.args[0].get("M", ""))
+    if isinstance(error, redshift_connector.Error):
+        return "", ": ".join(map(str, error.args))
+    return "", str(error)
 
 
 def _reason(error: Exception) -> str:

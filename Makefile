@@ -4,7 +4,7 @@ BIN := .venv/bin
 export AIRFLOW_HOME := $(CURDIR)/.state/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sql test lint format bench lock clean
+.PHONY: help install run sql images up down test lint format bench lock clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,15 @@ run: install ## Load demo data, or one's own: DATA=folder FROM=day TO=day
 sql: install ## Ask the sandbox's warehouse: Q='select …' FORMAT=csv; without Q a prompt
 	@$(BIN)/python -m laptop sql $(if $(Q),--query "$$Q") $(if $(FORMAT),--format '$(FORMAT)')
 sql: export Q := $(Q)
+
+images: install ## Build the three images and push them; prints their references by digest
+	@$(BIN)/python -m deploy images
+
+up: install ## The pipeline on Kubernetes, by kind or on the current context; data as for run
+	@$(BIN)/python -m deploy up $(if $(DATA),--data '$(DATA)') $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
+
+down: install ## Remove what up has made
+	@$(BIN)/python -m deploy down
 
 test: install .venv/bin/helm lint ## Lint, types and every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)

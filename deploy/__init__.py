@@ -1,0 +1,1 @@
+"""The pipeline on Kubernetes: its images, its installation, its source data."""

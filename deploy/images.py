@@ -1,0 +1,95 @@
+"""The three images: built from this checkout, pushed, and named by digest from then on."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import tools
+from deploy.errors import DeployError, UsageError
+from deploy.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+# 1980-01-01 UTC. The builder writes it where it would write the time, so the same files give the same digest.
+_EPOCH = "315532800"
+
+_REFERENCE = re.compile(r"\S+@sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Images:
+    """References by digest."""
+
+    worker: str
+    airflow: str
+    sandbox: str
+
+
+def build_and_push(settings: Settings) -> Images:
+    """Build the images and push them to where the cluster pulls from.
+
+    Raises:
+        DeployError: docker is missing or does not answer; an image can be neither built nor pushed.
+        UsageError: nothing says where to push.
+    """
+    if not settings.push and settings.registry is None:
+        raise UsageError("set REGISTRY to a registry that the cluster pulls from, such as ghcr.io/you")
+    docker = tools.program(settings.docker)
+    tools.must("docker does not answer", docker, "version", "--format", "{{.Server.Version}}")
+    bases = {
+        "worker": settings.base_python,
+        "airflow": settings.base_airflow,
+        "sandbox": settings.base_python,
+    }
+    folders = {"worker": "worker_image", "airflow": "dags", "sandbox": "sandbox"}
+    pushed = {}
+    for name, base in bases.items():
+        _say(f"building the image {name}")
+        tag = f"sparkify/{name}:dev"
+        _build(settings, docker, tag, ROOT / folders[name] / "Dockerfile", base)
+        pushed[name] = _push(settings, docker, tag)
+        _say(f"pushed {pushed[name]}")
+    return Images(**pushed)
+
+
+def _build(settings: Settings, docker: str, tag: str, dockerfile: Path, base: str | None) -> None:
+    environment = {
+        **os.environ,
+        "DOCKER_BUILDKIT": "1",
+        "SOURCE_DATE_EPOCH": _EPOCH,
+        # They name the time and the machine of the build, and so give each image another digest.
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+    }
+    base_argument = ("--build-arg", f"BASE={base}") if base else ()
+    built = tools.show(
+        *(docker, "build", "--file", str(dockerfile), "--tag", tag),
+        *(*settings.build_options, *base_argument, str(ROOT)),
+        environment=environment,
+    )
+    if not built:
+        raise DeployError(f"{dockerfile.relative_to(ROOT)} could not be built; docker says why above")
+
+
+def _push(settings: Settings, docker: str, tag: str) -> str:
+    if settings.push:
+        said = tools.must(f"{tag} could not be pushed by {settings.push[0]}", *settings.push, tag)
+        if not _REFERENCE.fullmatch(said.strip()):
+            raise UsageError(
+                f"PUSH must print the reference by digest; for {tag} it printed {said.strip()!r}"
+            )
+        return said.strip()
+    repository = f"{settings.registry}/{tag.partition(':')[0]}"
+    tools.must(f"{tag} could not be tagged", docker, "tag", tag, f"{repository}:dev")
+    said = tools.must(
+        f"{tag} could not be pushed to {settings.registry}", docker, "push", f"{repository}:dev"
+    )
+    digest = re.search(r"digest: (sha256:[0-9a-f]{64})", said)
+    if digest is None:
+        raise DeployError(f"docker pushed {tag} without telling its digest")
+    return f"{repository}@{digest[1]}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -23,8 +23,7 @@ def program(name: str) -> str:
     Raises:
         DeployError: it is not installed.
     """
-    beside = Path(sys.executable).with_name(name)
-    found = shutil.which(name) or (str(beside) if beside.exists() else None)
+    found = shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
     if found is None:
         raise DeployError(f"{name} is not installed; see {_HOW.get(Path(name).name, 'its documentation')}")
     return found

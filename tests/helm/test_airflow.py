@@ -1,0 +1,176 @@
+"""Airflow's own chart, as our values make it: the traps that they avoid."""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from helm.render import CHART, EXAMPLES, helm
+from tests.helm.rendering import NAMESPACE, RELEASE, Object, Objects, render
+
+IMAGE = f"registry.example/airflow@sha256:{'0' * 64}"
+
+
+@pytest.fixture(params=["kind", "eks"])
+def airflow(request: pytest.FixtureRequest) -> Objects:
+    made: Objects = request.getfixturevalue(f"whole_{request.param}")
+    return made
+
+
+def container(objects: Objects, kind: str, name: str) -> Object:
+    spec = objects.one(kind, name)["spec"]["template"]["spec"]
+    first: Object = spec["containers"][0]
+    return first
+
+
+def env(container: Object) -> dict[str, Any]:
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+
+
+def test_all_of_airflow_runs_the_image_with_the_dags(airflow: Objects) -> None:
+    ours = {"sparkify-sandbox", "sparkify-metadata", f"{RELEASE}-test"}
+    images = {each["image"] for pod in airflow.pods() if pod.name not in ours for each in pod.containers}
+    assert images == {IMAGE}
+
+
+def test_airflow_is_these_parts(whole_kind: Objects, whole_eks: Objects) -> None:
+    """Neither broker, database, metrics nor a volume of 100Gi for the scheduler."""
+
+    def parts(objects: Objects) -> dict[str, int]:
+        return {
+            each["metadata"]["name"].removeprefix("sparkify-airflow-"): each["spec"]["replicas"]
+            for each in objects.of("Deployment") + objects.of("StatefulSet")
+            if each["metadata"]["name"].startswith("sparkify-airflow-")
+        }
+
+    assert parts(whole_kind) == {"api-server": 1, "scheduler": 1, "dag-processor": 1}
+    assert parts(whole_eks) == {"api-server": 2, "scheduler": 2, "dag-processor": 2}
+    assert whole_kind.of("PodDisruptionBudget") == []
+    assert {each["metadata"]["name"] for each in whole_eks.of("PodDisruptionBudget")} == {
+        "sparkify-airflow-api-server-pdb",
+        "sparkify-airflow-scheduler-pdb",
+        "sparkify-airflow-dag-processor-pdb",
+    }
+    assert {name for _, name in whole_eks.names("CronJob")} == {
+        "sparkify-cleanup",
+        "sparkify-airflow-database-cleanup",
+    }
+
+
+def test_the_dags_are_told_of_the_worker(airflow: Objects) -> None:
+    for name in ("scheduler", "dag-processor"):
+        told = env(container(airflow, "Deployment", f"sparkify-airflow-{name}"))
+        assert told["SPARKIFY_WORKER_IMAGE"] == f"registry.example/worker@sha256:{'0' * 64}"
+        assert told["SPARKIFY_WORKER_NAMESPACE"] == "sparkify-jobs"
+        assert told["SPARKIFY_RETRY_SECONDS"] in ("10", "120")
+
+
+def test_a_new_worker_changes_airflows_pods_and_nothing_else(whole: Path) -> None:
+    def made(digit: str) -> dict[tuple[str, str], Object]:
+        image = f"registry.example/worker@sha256:{digit * 64}"
+        objects = render(whole, "eks", {"global": {"worker": {"image": image}}})
+        return {(each["kind"], each["metadata"]["name"]): each for each in objects.all}
+
+    before, after = made("1"), made("2")
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {
+        *(
+            ("Deployment", f"sparkify-airflow-{name}")
+            for name in ("api-server", "scheduler", "dag-processor")
+        ),
+        ("CronJob", "sparkify-airflow-database-cleanup"),
+        ("Pod", "sparkify-test"),
+    }
+
+
+def test_airflow_names_all_its_secrets(airflow: Objects) -> None:
+    told = env(container(airflow, "Deployment", "sparkify-airflow-api-server"))
+    assert {name: each["secretKeyRef"] for name, each in told.items() if isinstance(each, dict)} == {
+        "AIRFLOW__CORE__FERNET_KEY": {"name": "sparkify-fernet-key", "key": "fernet-key"},
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": {"name": "sparkify-metadata", "key": "connection"},
+        "AIRFLOW__API__SECRET_KEY": {"name": "sparkify-api-secret-key", "key": "api-secret-key"},
+        "AIRFLOW__API_AUTH__JWT_SECRET": {"name": "sparkify-jwt-secret", "key": "jwt-secret"},
+    }
+
+
+def test_two_renderings_are_the_same(whole: Path) -> None:
+    """Else GitOps would replace Airflow's pods for ever."""
+    assert render(whole, "eks").all == render(whole, "eks").all
+
+
+def test_jobs_are_no_hooks_and_gone_before_the_next_upgrade(airflow: Objects) -> None:
+    jobs = {each["metadata"]["name"]: each for each in airflow.of("Job")}
+    assert "sparkify-airflow-run-airflow-migrations" in jobs
+    for job in jobs.values():
+        assert "annotations" not in job["metadata"]
+        assert job["spec"]["ttlSecondsAfterFinished"] == 30
+
+
+def test_the_scheduler_has_time_for_its_tasks(airflow: Objects) -> None:
+    spec = airflow.one("Deployment", "sparkify-airflow-scheduler")["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] == 180
+    assert env(spec["containers"][0])["DUMB_INIT_SETSID"] == "0"
+
+
+def test_airflows_configuration_is_what_we_mean(whole_kind: Objects, whole_eks: Objects) -> None:
+    def config(objects: Objects) -> configparser.ConfigParser:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(objects.one("ConfigMap", "sparkify-airflow-config")["data"]["airflow.cfg"])
+        return parser
+
+    for each in (config(whole_kind), config(whole_eks)):
+        assert each["core"]["executor"] == "LocalExecutor"
+        assert each["core"]["hostname_callable"] == "airflow.utils.net.get_host_ip_address"
+        assert each["core"]["load_examples"] == "False"
+        assert (
+            each["core"]["execution_api_server_url"] == "http://sparkify-airflow-api-server:8080/execution/"
+        )
+        assert each["metrics"]["statsd_on"] == "False"
+    assert config(whole_kind)["logging"]["remote_logging"] == "False"
+    assert config(whole_eks)["logging"]["remote_logging"] == "True"
+    assert config(whole_eks)["logging"]["remote_base_log_folder"] == "s3://example-logs/airflow"
+
+
+def test_the_database_of_kind_is_the_sandboxs(whole_kind: Objects) -> None:
+    def secret(name: str, key: str) -> str:
+        return base64.b64decode(whole_kind.one("Secret", name)["data"][key]).decode()
+
+    password = secret("sparkify-sandbox", "metadata-password")
+    host = f"sparkify-metadata.{NAMESPACE}.svc"
+    assert secret("sparkify-metadata", "connection") == (
+        f"postgresql://airflow:{password}@{host}:5432/airflow?sslmode=disable"
+    )
+    assert (NAMESPACE, "sparkify-metadata") in whole_kind.names("Service")
+
+
+def test_the_administrators_password_is_on_no_command_line(whole_kind: Objects, whole_eks: Objects) -> None:
+    user = container(whole_kind, "Job", "sparkify-airflow-create-user")
+    assert not [word for word in " ".join(user["args"]).split() if word in ("-p", "--password")]
+    assert env(user)["PASSWORD"] == {"secretKeyRef": {"name": "sparkify-airflow-admin", "key": "password"}}
+    assert "sparkify-airflow-create-user" not in {name for _, name in whole_eks.names("Job")}
+
+
+def test_the_notes_name_what_there_is(whole: Path, whole_kind: Objects) -> None:
+    values = (whole / "values-kind.yaml", "-")
+    command = ("install", RELEASE, whole, "--namespace", NAMESPACE, "--dry-run=client")
+    done = helm(
+        *command, "--values", values[0], "--values", values[1], stdin=yaml.safe_dump(EXAMPLES["kind"])
+    )
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.split("NOTES:\n", 1)[1]
+    assert "MISSING" not in notes
+    kinds = {"deploy": "Deployment", "svc": "Service"}
+    named = re.findall(r"\b(deploy|svc)/(\S+)", notes)
+    assert {kinds[short] for short, _ in named} == {"Deployment", "Service"}
+    for short, name in named:
+        assert (NAMESPACE, name) in whole_kind.names(kinds[short])
+    for name in re.findall(r"get secret -n \S+ (\S+)", notes):
+        assert (NAMESPACE, name) in whole_kind.names("Secret")
+    dags = {file.stem for file in (CHART.parents[1] / "dags").glob("sparkify_*.py")}
+    assert set(re.findall(r"airflow dags \w+ (\w+)", notes)) == dags

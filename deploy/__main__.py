@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
-from deploy import chart, cluster, data, images
+from deploy import chart, cluster, data, images, tools
 from deploy.errors import DeployError, UsageError
 from deploy.settings import Settings
 from laptop.errors import LaptopError
@@ -67,8 +67,11 @@ def _day(text: str) -> date:
 
 
 def _up(options: argparse.Namespace, settings: Settings) -> None:
+    for name in (settings.docker, "helm", "kubectl"):
+        tools.program(name)  # now, not after minutes of building
     used, settings = cluster.up(settings)
     _say(f"context {used.context}, release {settings.release} in namespace {settings.namespace}")
+    images.check_registry(settings)
     cluster.check_rights(used, settings)
     chart.check_ours(used, settings)
     chart.fetch_dependency()

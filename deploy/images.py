@@ -27,6 +27,12 @@ class Images:
     sandbox: str
 
 
+def check_registry(settings: Settings) -> None:
+    """Raises UsageError when nothing says where to push the images."""
+    if not settings.push and settings.registry is None:
+        raise UsageError("set REGISTRY to a registry that the cluster pulls from, as in REGISTRY=ghcr.io/you")
+
+
 def build_and_push(settings: Settings) -> Images:
     """Build the images and push them to where the cluster pulls from.
 
@@ -34,8 +40,7 @@ def build_and_push(settings: Settings) -> Images:
         DeployError: docker is missing or does not answer; an image can be neither built nor pushed.
         UsageError: nothing says where to push.
     """
-    if not settings.push and settings.registry is None:
-        raise UsageError("set REGISTRY to a registry that the cluster pulls from, such as ghcr.io/you")
+    check_registry(settings)
     docker = tools.program(settings.docker)
     tools.must("docker does not answer", docker, "version", "--format", "{{.Server.Version}}")
     bases = {

@@ -5,27 +5,43 @@ import importlib
 import os
 import platform
 import re
+import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.kubernetes import NoCluster, demand_a_cluster
 from bench.setting import Setting
 from redshift_sandbox import running
 
 README = Path(__file__).with_name("README.md")
-PARTS = ("songs", "events", "start", "days")
+PARTS = ("songs", "events", "memory", "start", "days")
+ON_A_CLUSTER = ("outcomes", "cluster")  # minutes each, so only if they are asked for
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"of {', '.join(PARTS)} (default: these), {', '.join(ON_A_CLUSTER)}",
+    )
     chosen = parser.parse_args().parts or PARTS
-    if unknown := set(chosen) - set(PARTS):
+    if unknown := set(chosen) - {*PARTS, *ON_A_CLUSTER}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     for part in chosen:
         print(f"{part} …", flush=True)
-        with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "state") as endpoint:
-            result = importlib.import_module(f"bench.{part}").run(Setting(endpoint, Path(folder)))
+        module = importlib.import_module(f"bench.{part}")
+        if part in ON_A_CLUSTER:
+            try:
+                demand_a_cluster()
+            except NoCluster as missing:
+                sys.exit(f"{part} needs a cluster: {missing}")
+            result = module.run()
+        else:
+            with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "state") as endpoint:
+                result = module.run(Setting(endpoint, Path(folder)))
         print(result, flush=True)
         _write(part, result)
 

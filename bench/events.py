@@ -32,7 +32,7 @@ OURS = "sparkify"
 def run(setting: Setting) -> str:
     """The result as Markdown."""
     local = setting.folder / "events.json"
-    size = _write(local)
+    size = write_day(local, EVENTS)
     setting.client.upload_file(str(local), SOURCE, KEY)
     cores = sorted(os.sched_getaffinity(0))
     ours, servers = cores[: len(cores) // 2], cores[len(cores) // 2 :]
@@ -100,7 +100,7 @@ def _server_on(process_id: int, cores: Sequence[int]) -> Iterator[None]:
                 os.sched_setaffinity(thread, affinity)
 
 
-def _write(path: Path) -> int:
+def write_day(path: Path, count: int) -> int:
     """The day's file: sessions of many users, side by side, as in the real files; its bytes."""
     random_ = random.Random(2)
     users = [_user(random_, number) for number in range(50_000)]
@@ -119,7 +119,7 @@ def _write(path: Path) -> int:
     active = [[random_.choice(users), number, 0] for number in range(5_000)]
     sessions = len(active)
     with path.open("wb") as file:
-        for number in range(EVENTS):
+        for number in range(count):
             session = random_.choice(active)
             user, identifier, item = session
             session[2] += 1
@@ -135,7 +135,7 @@ def _write(path: Path) -> int:
                 "page": page,
                 "sessionId": identifier,
                 "status": 200,
-                "ts": MIDNIGHT + number * 86_400_000 // EVENTS,
+                "ts": MIDNIGHT + number * 86_400_000 // count,
             }
             line = encode({name: event[name] for name in TYPES})
             file.write(line.replace(b"/", b"\\/") + b"\n")

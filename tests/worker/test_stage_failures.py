@@ -1,6 +1,7 @@
 """What `sparkify stage` does when S3, the warehouse or its own process fails, and with files of any size."""
 
 import os
+import random
 import re
 import signal
 import threading
@@ -195,14 +196,23 @@ class Peak(threading.Thread):
 
 @pytest.fixture
 def large(pipeline: Pipeline) -> int:
-    """A file of the day of some hundred megabytes, in few good lines; how many those are."""
-    fat = (line(junk="x" * 1_000_000) + "\n").encode()
-    pieces = [fat * 100, b"y" * 100_000_000 + b"\n", fat * 100, line().encode()]
+    """A file of the day of some hundred megabytes: lines that are long, too long, and that do not compress.
+
+    How many of its lines are good.
+    """
+    text = random.Random(1)
+    long = (line(junk="x" * 1_000_000) + "\n").encode()
+    longest = (line(junk=["x" * 1000] * 4000) + "\n").encode()
+    random_ = [
+        line(song=text.randbytes(500).hex(), userAgent=text.randbytes(1000).hex()) + "\n"
+        for _ in range(20_000)
+    ]
+    pieces = [long * 60, b"y" * 100_000_000 + b"\n", "".join(random_).encode(), longest * 20, line().encode()]
     pipeline.put_day(DAY, b"".join(pieces))
-    return 201
+    return 60 + 20_000 + 20 + 1
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("processes", ["1", "2", "4"])
 def test_memory_does_not_grow_with_the_file(
     processes: str, large: int, pipeline: Pipeline, warehouse: Any
 ) -> None:
@@ -213,8 +223,22 @@ def test_memory_does_not_grow_with_the_file(
     peak.join()
     assert ended.code == 0, ended.log
     assert rows(warehouse, "select count(*), max(source_line) from staging_events") == [[large, large + 1]]
-    assert quarantine(warehouse) == [[101, "size", "the line has 100000000 bytes, COPY reads 4194304"]]
+    assert quarantine(warehouse) == [[61, "size", "the line has 100000000 bytes, COPY reads 4194304"]]
     assert peak.most < 300 * 2**20
+
+
+def test_a_process_that_is_killed_may_be_tried_again(pipeline: Pipeline, warehouse: Any) -> None:
+    pipeline.put_day(DAY, (line(junk="x" * 1_000_000) + "\n") * 150)
+    process = pipeline.start(*EVENTS, SPARKIFY_PROCESSES="2")
+    limit = time.monotonic() + 20
+    while not (started := children(process.pid)) and time.monotonic() < limit:
+        time.sleep(0.01)
+    started[0].kill()
+    ended = end(process)
+    assert ended.code == 75, ended.log
+    assert "a process that parses lines ended with code -9; if memory was short" in ended.log.splitlines()[-1]
+    assert "Traceback" not in ended.log
+    assert rows(warehouse, "select * from staging_versions") == []
 
 
 def test_a_large_day_is_written_by_several_processes_in_equal_parts(

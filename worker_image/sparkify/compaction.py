@@ -16,7 +16,8 @@ from sparkify.lines import LONGEST, Piece, blocks
 from sparkify.log import Log
 from sparkify.objects import Bucket, Object, Upload
 from sparkify.parts import CopySource, Parts
-from sparkify.press import ChildPress, LocalPress, Order, Press
+from sparkify.press import Order
+from sparkify.presses import ChildPress, LocalPress, Pressing
 from sparkify.quarantine import LongLine, Quarantine
 from sparkify.settings import Settings
 from sparkify.sources import Source
@@ -34,7 +35,10 @@ _SMALL = 256 * 1024
 _READ_AT_ONCE = 64
 
 # Blocks that wait for each press, so that a pause of the stream does not stop it.
-_WAITING = 4
+_WAITING = 2
+# A block is about one buffer of the stream; one of this size has a very long line, whose JSON may take up
+# many times its size: one press at a time is enough of that.
+_LONG = 2 * 1024 * 1024
 
 _ABORT_SECONDS = 3
 # Unknown fields that are counted by name; a file can be made to have one more in each line.
@@ -71,7 +75,7 @@ class Compacted:
 class _Slot:
     """One press, what waits for it, and the part that it fills."""
 
-    press: Press
+    press: Pressing
     waiting: asyncio.Queue[tuple[SourceFile, bytes, Order] | None]
     next_line: int = 1
     upload: Upload | None = None
@@ -110,7 +114,7 @@ class Compaction:
         async with AsyncExitStack() as stack:
             slots = []
             for _ in range(processes):
-                press: Press = (
+                press: Pressing = (
                     await ChildPress.start(self._source.day)
                     if processes > 1
                     else LocalPress(self._source.rules)
@@ -139,7 +143,10 @@ class Compaction:
     async def _feed(
         self, files: Sequence[SourceFile], slots: Sequence[_Slot], part_size: float, parts: int
     ) -> None:
-        """Hand each block to the slot that had least; its parts but the last have `part_size` bytes."""
+        """Hand each block to the slot that had least, but long ones to the first.
+
+        A slot's parts but the last have `part_size` source bytes.
+        """
         # A press that has all blocks counts their lines itself, and faster.
         alone = slots[0] if len(slots) == 1 else None
         async for file, contents in self._contents(files):
@@ -161,7 +168,7 @@ class Compaction:
                         file.lines += 1
                         file.quarantined += 1
                     continue
-                slot = min(slots, key=lambda slot: slot.fed)
+                slot = slots[0] if len(block) >= _LONG else min(slots, key=lambda slot: slot.fed)
                 slot.fed += len(block)
                 end = slot.fed >= part_size * (slot.ended + 1) and slot.ended < parts - 1
                 slot.ended += end

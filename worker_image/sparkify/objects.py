@@ -23,11 +23,12 @@ from obstore.store import S3Store
 from sparkify.errors import DataError, PassingError, UsageError
 from sparkify.settings import Location
 
-# S3 takes 10,000 parts an upload: 8 MiB each are 80 GB.
-_UPLOAD_PART = 8 * 1024 * 1024
+# The least that S3 takes as a part of an upload; 10,000 of them are 50 GB. An upload holds two: the one that
+# is sent, and the one that is filled.
+_UPLOAD_PART = 5 * 1024 * 1024
 # A streamed object is read in ranges of so many bytes, so many of them side by side.
-_RANGE = 8 * 1024 * 1024
-_RANGES = 4
+_RANGE = 4 * 1024 * 1024
+_RANGES = 6
 # One buffer of a streamed object: large enough that the event loop's cost does not count.
 _BUFFER = 1024 * 1024
 
@@ -66,7 +67,7 @@ class Upload:
         self.closed = False
         self._bucket = bucket
         self._writer = obstore.open_writer_async(
-            bucket.store, key, buffer_size=_UPLOAD_PART, max_concurrency=4
+            bucket.store, key, buffer_size=_UPLOAD_PART, max_concurrency=1
         )
 
     async def write(self, data: bytes) -> None:
@@ -133,7 +134,7 @@ class Bucket:
             Changed: it is not the object that was listed.
         """
         starts = iter(range(0, listed.size, _RANGE))
-        ahead: deque[asyncio.Task[bytes]] = deque()
+        ahead: deque[asyncio.Task[memoryview]] = deque()
         try:
             while True:
                 for start in islice(starts, _RANGES - len(ahead)):
@@ -142,18 +143,18 @@ class Bucket:
                     return
                 data = await ahead.popleft()
                 for start in range(0, len(data), _BUFFER):
-                    yield data[start : start + _BUFFER]
+                    yield bytes(data[start : start + _BUFFER])
         finally:
             for task in ahead:
                 task.cancel()
 
-    async def _range(self, listed: Object, start: int) -> bytes:
+    async def _range(self, listed: Object, start: int) -> memoryview:
         end = min(start + _RANGE, listed.size)
         with self.explained("read", listed.key):
             answer = await self.store.get_async(
                 listed.key, options={"if_match": listed.etag, "range": (start, end)}
             )
-            return bytes(await answer.bytes_async())
+            return memoryview(await answer.bytes_async())
 
     async def get(self, listed: Object) -> bytes:
         """The whole of a small object.

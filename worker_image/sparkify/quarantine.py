@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sparkify.compressor import Compressor
 from sparkify.objects import Bucket, Upload
-from sparkify.parts import Compressor, CopySource, Parts
+from sparkify.parts import CopySource, Parts
 from sparkify.rows import Bad, Problem
 
 _EXAMPLES = 3

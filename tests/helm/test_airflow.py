@@ -113,9 +113,19 @@ def test_jobs_are_no_hooks_and_gone_before_the_next_upgrade(airflow: Objects) ->
 
 
 def test_the_scheduler_has_time_for_its_tasks(airflow: Objects) -> None:
-    spec = airflow.one("Deployment", "sparkify-airflow-scheduler")["spec"]["template"]["spec"]
-    assert spec["terminationGracePeriodSeconds"] == 180
+    deployment = airflow.one("Deployment", "sparkify-airflow-scheduler")["spec"]
+    assert deployment["strategy"] == {"type": "Recreate"}
+    spec = deployment["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] == 60
     assert env(spec["containers"][0])["DUMB_INIT_SETSID"] == "0"
+
+
+def test_a_scheduler_that_waits_for_its_tasks_is_not_taken_for_dead(airflow: Objects) -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(airflow.one("ConfigMap", "sparkify-airflow-config")["data"]["airflow.cfg"])
+    deployment = airflow.one("Deployment", "sparkify-airflow-scheduler")["spec"]
+    waits = deployment["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert parser.getint("scheduler", "scheduler_health_check_threshold") > waits
 
 
 def test_airflows_configuration_is_what_we_mean(whole_kind: Objects, whole_eks: Objects) -> None:

@@ -4,10 +4,10 @@ BIN := .venv/bin
 export AIRFLOW_HOME := $(CURDIR)/.state/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sql images up down test lint format bench lock clean
+.PHONY: help install run sql images up e2e down test lint format bench lock clean
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 install: .venv/installed ## The locked environment, in .venv
 
@@ -36,11 +36,24 @@ sql: install ## Ask the sandbox's warehouse: Q='select …' FORMAT=csv; without 
 	@$(BIN)/python -m laptop sql $(if $(Q),--query "$$Q") $(if $(FORMAT),--format '$(FORMAT)')
 sql: export Q := $(Q)
 
+shell: install ## A shell beside the sandbox, where sparkify's commands can be typed
+	@$(BIN)/python -m laptop shell
+
 images: install ## Build the three images and push them; prints their references by digest
 	@$(BIN)/python -m deploy images
 
 up: install ## The pipeline on Kubernetes, by kind or on the current context; data as for run
 	@$(BIN)/python -m deploy up $(if $(DATA),--data '$(DATA)') $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
+
+e2e: install ## End to end on Kubernetes: up, ten days, and what goes wrong; ARGS='-k scheduler'
+	@VALUES="tests/e2e/values.yaml $$VALUES" $(BIN)/python -m deploy up
+	@$(BIN)/python -m pytest tests/e2e --timeout 900 $(ARGS)
+
+data: install ## Upload source data into the sandbox of the cluster; data as for run
+	@$(BIN)/python -m deploy data $(if $(DATA),--data '$(DATA)') $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
+
+chart: install ## Have the archive of Airflow's chart, which helm/sparkify needs
+	@$(BIN)/python -m deploy chart
 
 down: install ## Remove what up has made
 	@$(BIN)/python -m deploy down

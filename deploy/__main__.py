@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         ("down", _down, "remove what up has made"),
         ("images", _images, "build and push the images; print their references by digest"),
         ("data", _data, "upload the source data"),
+        ("chart", _chart, "have the archive of Airflow's chart beside ours"),
     ):
         parser = commands.add_parser(name, help=help_text)
         parser.set_defaults(command=command, program=parser.prog)
@@ -110,6 +111,10 @@ def _data(options: argparse.Namespace, settings: Settings) -> None:
     days, said = data.upload(used, settings, options.data, options.first, options.last)
     _say(said)
     print(_backfill(settings, days))
+
+
+def _chart(options: argparse.Namespace, settings: Settings) -> None:
+    chart.fetch_dependency()
 
 
 def _backfill(settings: Settings, days: list[date]) -> str:

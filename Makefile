@@ -4,7 +4,7 @@ BIN := .venv/bin
 export AIRFLOW_HOME := $(CURDIR)/.state/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sql images up e2e down test lint format bench lock clean
+.PHONY: help install run sql shell images up e2e down test lint format bench lock clean
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ run: install ## Load demo data, or one's own: DATA=folder FROM=day TO=day
 sql: install ## Ask the sandbox's warehouse: Q='select …' FORMAT=csv; without Q a prompt
 	@$(BIN)/python -m laptop sql $(if $(Q),--query "$$Q") $(if $(FORMAT),--format '$(FORMAT)')
 sql: export Q := $(Q)
+
+shell: install ## A shell beside the sandbox, where sparkify's commands can be typed
+	@$(BIN)/python -m laptop shell
 
 shell: install ## A shell beside the sandbox, where sparkify's commands can be typed
 	@$(BIN)/python -m laptop shell

@@ -59,4 +59,5 @@ def _stage(setting: Setting, processes: int, lines: int) -> Measured:
     command = [str(setting.sparkify_command), "stage", "events", "--date", DAY]
     done = measured(command, environment, memory=True)
     assert f"lines={lines} loaded={lines} " in done.log, done.log
+    setting.sparkify(environment, "tables", "drop", "--yes")  # for the disk's sake
     return done

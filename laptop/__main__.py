@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -75,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     ask.set_defaults(command=_sql)
     ask.add_argument("--query", help="one statement (default: a prompt)")
     ask.add_argument("--format", choices=("table", "csv"), default="table", help="(default: %(default)s)")
-    for command in (run, ask):
+    shell = commands.add_parser("shell", help="a shell beside the sandbox, for the worker's own commands")
+    shell.set_defaults(command=_shell)
+    for command in (run, ask, shell):
         command.set_defaults(program=command.prog)
         command.add_argument(
             "--state",
@@ -111,6 +114,19 @@ def _sql(options: argparse.Namespace) -> int:
         else:
             sql.prompt(endpoint, options.format, state / "sql_history")
     return 0
+
+
+def _shell(options: argparse.Namespace) -> int:
+    from laptop import warehouse
+
+    with warehouse.sandbox_or_running_one(options.state.absolute()) as endpoint:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        print("sparkify's environment is that of the sandbox, which stops with this shell", file=sys.stderr)
+        return subprocess.run(
+            [os.environ.get("SHELL", "/bin/sh")],
+            env={**warehouse.environment(endpoint), "PATH": path},
+            check=False,
+        ).returncode
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

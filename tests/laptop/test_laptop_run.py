@@ -169,6 +169,23 @@ def test_the_prompt_takes_statements_over_many_lines_from_a_pipe(state: Path) ->
 
 
 @pytest.mark.usefixtures("demo")
+def test_in_its_shell_the_workers_commands_can_be_typed(state: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "laptop", "shell", "--state", str(state)],
+        input="sparkify plan --date 2018-11-01\nexit 7\n",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "SHELL": "/bin/sh"},
+        timeout=60,
+        check=False,
+    )
+    assert answer.returncode == 7
+    assert "stage songs   do nothing: all 107 song files are staged as they are\n" in answer.stdout
+    assert left_behind(state) == []
+
+
+@pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [

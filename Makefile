@@ -39,9 +39,6 @@ sql: export Q := $(Q)
 shell: install ## A shell beside the sandbox, where sparkify's commands can be typed
 	@$(BIN)/python -m laptop shell
 
-shell: install ## A shell beside the sandbox, where sparkify's commands can be typed
-	@$(BIN)/python -m laptop shell
-
 images: install ## Build the three images and push them; prints their references by digest
 	@$(BIN)/python -m deploy images
 

@@ -122,7 +122,7 @@ def test_in_kind_nobody_else_reaches_the_sandbox_and_it_reaches_nobody(in_kind: 
     reached = {
         source: {target for target in targets if target.startswith(("sparkify-sandbox", "sparkify-metadata"))}
         for source, targets in in_kind.items()
-        if source not in ("worker", "sparkify-test")
+        if source not in ("worker", "sparkify-test", "sparkify-migrate-1-00000000")
     }
     assert not any(reached.values()), reached
     assert in_kind["sparkify-sandbox"] == set()
@@ -165,8 +165,7 @@ def test_in_kind_airflows_parts_reach_each_other_and_their_database(whole_kind: 
         "sparkify-airflow-api-server": ways(database, LOGS) | API,
         "sparkify-airflow-scheduler": ways(database, A_SERVER) | API,
         "sparkify-airflow-dag-processor": ways(database, A_SERVER) | API,
-        "sparkify-airflow-run-airflow-migrations": ways(database, A_SERVER) | API,
-        "sparkify-airflow-create-user": ways(database, A_SERVER) | API,
+        "sparkify-migrate-1-00000000": ways(database, A_SERVER) | API,
     }
     assert {name: reached[name] for name in expected} == expected
 
@@ -185,6 +184,7 @@ def test_on_eks_airflow_reaches_its_database_aws_and_the_cluster(whole_eks: Obje
         "sparkify-airflow-scheduler": {*outside, A_SERVER},
         "sparkify-airflow-dag-processor": {*outside, A_SERVER},
         "sparkify-airflow-database-cleanup": {*outside, A_SERVER},
+        "sparkify-migrate-1-00000000": {*outside, A_SERVER},
     }
     assert {name: reached[name] for name in expected} == expected
 

@@ -68,6 +68,7 @@ def test_our_own_pods_cant_write_to_their_images(kind: Objects) -> None:
     assert {name for name, _ in containers} == {
         "sparkify-cleanup",
         "sparkify-metadata",
+        "sparkify-migrate-1-00000000",
         "sparkify-sandbox",
         "sparkify-test",
     }

@@ -54,7 +54,7 @@ def build_and_push(settings: Settings) -> Images:
         _say(f"building the image {name}")
         tag = f"sparkify/{name}:dev"
         _build(settings, docker, tag, ROOT / folders[name] / "Dockerfile", base)
-        pushed[name] = _push(settings, docker, tag)
+        pushed[name] = push(settings, docker, tag)
         _say(f"pushed {pushed[name]}")
     return Images(**pushed)
 
@@ -77,7 +77,13 @@ def _build(settings: Settings, docker: str, tag: str, dockerfile: Path, base: st
         raise DeployError(f"{dockerfile.relative_to(ROOT)} could not be built; docker says why above")
 
 
-def _push(settings: Settings, docker: str, tag: str) -> str:
+def push(settings: Settings, docker: str, tag: str) -> str:
+    """Push an image to where the cluster pulls from; its reference by digest.
+
+    Raises:
+        DeployError: it cannot be pushed.
+        UsageError: PUSH does not say the digest.
+    """
     if settings.push:
         said = tools.must(f"{tag} could not be pushed by {settings.push[0]}", *settings.push, tag)
         if not _REFERENCE.fullmatch(said.strip()):

@@ -67,7 +67,7 @@ lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, type
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 	@$(BIN)/hadolint worker_image/Dockerfile dags/Dockerfile sandbox/Dockerfile
-	@$(BIN)/zizmor --quiet --offline .github
+	@mkdir -p .state && $(BIN)/zizmor --quiet --offline .github >.state/zizmor || { cat .state/zizmor; exit 1; }
 	@rm -rf .state/chart && $(BIN)/python -m helm.render .state/chart
 	@! test -d .state/chart || .venv/checkov/bin/checkov --config-file helm/checkov/config.yaml --directory .state/chart \
 	    >.state/checkov || { cat .state/checkov; exit 1; }

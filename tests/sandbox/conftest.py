@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
-import boto3
 import pytest
 
 from redshift_sandbox import Endpoint
+from tests.s3 import client
 
 _numbers = count(1)
 
@@ -20,13 +20,7 @@ Ask = Callable[..., list[list[Any]]]
 @pytest.fixture(scope="session")
 def s3(sandbox: Endpoint) -> Any:
     """A client of the sandbox's S3 server."""
-    return boto3.client(
-        "s3",
-        endpoint_url=sandbox.s3_endpoint,
-        aws_access_key_id=sandbox.env["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=sandbox.env["AWS_SECRET_ACCESS_KEY"],
-        region_name=sandbox.env["AWS_REGION"],
-    )
+    return client(sandbox)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import threading
 import time
 from typing import Any
 
-import boto3
 import pytest
 import redshift_connector
 import zstandard
@@ -20,24 +19,13 @@ MANY = 1_500_000
 
 
 @pytest.fixture(scope="module")
-def client(sandbox: Endpoint) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=sandbox.s3_endpoint,
-        aws_access_key_id=sandbox.env["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=sandbox.env["AWS_SECRET_ACCESS_KEY"],
-        region_name=sandbox.env["AWS_REGION"],
-    )
-
-
-@pytest.fixture(scope="module")
-def bucket(client: Any) -> str:
+def bucket(s3: Any) -> str:
     """A bucket with a small object, a large one that takes seconds to load, and a broken one."""
-    client.create_bucket(Bucket="wire")
-    client.put_object(Bucket="wire", Key="small.json", Body=b'{"number": 1}\n{"number": 2}\n')
-    client.put_object(Bucket="wire", Key="broken.json", Body=b'{"number": 1}\n{"number": "two"}\n')
+    s3.create_bucket(Bucket="wire")
+    s3.put_object(Bucket="wire", Key="small.json", Body=b'{"number": 1}\n{"number": 2}\n')
+    s3.put_object(Bucket="wire", Key="broken.json", Body=b'{"number": 1}\n{"number": "two"}\n')
     large = zstandard.compress(b'{"number": 3}\n' * MANY)
-    client.put_object(Bucket="wire", Key="large.json.zst", Body=large)
+    s3.put_object(Bucket="wire", Key="large.json.zst", Body=large)
     return "s3://wire"
 
 

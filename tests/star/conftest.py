@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-import boto3
 import pytest
 
 from redshift_sandbox import Endpoint
-from tests import command
+from tests import command, s3
 from tests.command import Ended
 
 _numbers = count(1)
@@ -66,13 +65,7 @@ def day_key(day: str) -> str:
 @pytest.fixture
 def pipeline(sandbox: Endpoint, database: str) -> Iterator[Pipeline]:
     """An empty source and a warehouse with empty tables."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=sandbox.env["AWS_ENDPOINT_URL_S3"],
-        aws_access_key_id=sandbox.env["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=sandbox.env["AWS_SECRET_ACCESS_KEY"],
-        region_name=sandbox.env["AWS_REGION"],
-    )
+    client = s3.client(sandbox)
     number = next(_numbers)
     source, staging = f"source-{os.getpid()}-{number}", f"staging-{os.getpid()}-{number}"
     for bucket in (source, staging):

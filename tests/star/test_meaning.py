@@ -8,36 +8,17 @@ import pytest
 
 from laptop import demo_data
 from tests import oracle
+from tests.lines import EVENT, SONG
 from tests.star.conftest import Pipeline, day_key
 
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
 REAL_DAYS = [f"2018-11-{day:02}" for day in range(1, 11)]
 
-EVENT: dict[str, Any] = {
-    "artist": "Des'ree",
-    "auth": "Logged In",
-    "firstName": "Kaylee",
-    "gender": "F",
-    "itemInSession": 0,
-    "lastName": "Summers",
-    "length": 246.30812,
-    "level": "free",
-    "location": "Phoenix-Mesa-Scottsdale, AZ",
-    "method": "PUT",
-    "page": "NextSong",
-    "registration": 1540344794796.0,
-    "sessionId": 139,
-    "song": "You Gotta Be",
-    "status": 200,
-    "ts": 1541106106796,
-    "userAgent": "Mozilla/5.0",
-    "userId": "8",
-}
 NOON = {f"2018-11-{day:02}": 1541030400000 + 43200000 + 86400000 * (day - 1) for day in range(1, 30)}
 
 
 def event(day: str, **fields: Any) -> dict[str, Any]:
-    return {**EVENT, "ts": NOON[day], **fields}
+    return {**EVENT, "itemInSession": 0, "ts": NOON[day], **fields}
 
 
 def fill(pipeline: Pipeline, events: dict[str, bytes], songs: dict[str, bytes]) -> None:
@@ -102,15 +83,10 @@ def test_songs_that_come_late_change_or_go_are_matched_again_on_every_day(
     for day, lines in events.items():
         pipeline.put_day(day, lines)
     song = {
-        "num_songs": 1,
-        "artist_id": "AR1",
-        "artist_latitude": 35.14968,
-        "artist_longitude": -90.04892,
-        "artist_location": "Memphis, TN",
-        "artist_name": "Des'ree",
-        "song_id": "SO1",
-        "title": "You Gotta Be",
-        "duration": 246.30812,
+        **SONG,
+        "title": EVENT["song"],
+        "artist_name": EVENT["artist"],
+        "duration": EVENT["length"],
         "year": 0,
     }
     versions: list[list[dict[str, Any]]] = [

@@ -4,7 +4,6 @@ The sandbox's S3 server, or its PostgreSQL, has a small file system of its own, 
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,12 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-import redshift_connector
 
+from laptop import warehouse
 from redshift_sandbox import Endpoint, running
-from tests import command
+from tests import command, s3
 from tests.sandbox.test_wire_life import namespace_with
 from tests.worker.staging import DAY, FILE, line, rows
 
@@ -61,13 +59,7 @@ def main(small: Path) -> None:
     """In the namespace: stage a day without room on the file system, and again with."""
     day = ("stage", "events", "--date", DAY)
     with running(small.parent) as endpoint:
-        client = boto3.client(
-            "s3",
-            endpoint_url=endpoint.s3_endpoint,
-            aws_access_key_id=endpoint.env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=endpoint.env["AWS_SECRET_ACCESS_KEY"],
-            region_name=endpoint.env["AWS_REGION"],
-        )
+        client = s3.client(endpoint)
         for bucket in ("source", "staging"):
             client.create_bucket(Bucket=bucket)
         body = "\n".join(line(sessionId=number, song=f"{number:0200}") for number in range(LINES))
@@ -95,15 +87,8 @@ def _run(endpoint: Endpoint, *arguments: str) -> dict[str, Any]:
 
 
 def _staged(endpoint: Endpoint) -> list[list[Any]]:
-    os.environ["SSL_CERT_FILE"] = endpoint.ca_file
-    connection = redshift_connector.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        database=endpoint.database,
-        user=endpoint.user,
-        password=endpoint.password,
-    )
-    with closing(connection):
+    with closing(warehouse.connect(endpoint)) as connection:
+        connection.autocommit = False
         return rows(
             connection,
             "select (select count(*) from staging_events), (select count(*) from staging_versions)",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sparkify.events import EventRules
 from sparkify.rows import Parsed, Parser, Rules
 from sparkify.songs import SongRules
-from tests.worker.staging import DAY, EVENT, FILE, MIDNIGHT, SONG
+from tests.lines import EVENT, SONG
+from tests.worker.staging import DAY, FILE, MIDNIGHT
 
 TEXTS = st.one_of(
     st.text(max_size=20),

@@ -49,6 +49,9 @@ class Airflow:
     def post(self, path: str, **body: Any) -> Any:
         return self._call("POST", path, body)
 
+    def put(self, path: str) -> Any:
+        return self._call("PUT", path)
+
     def patch(self, path: str, **body: Any) -> Any:
         return self._call("PATCH", path, body)
 
@@ -68,15 +71,10 @@ class Airflow:
         answer = self.get(f"dags/{dag}/dagRuns", limit=100)
         return {run["dag_run_id"]: run["state"] for run in answer["dag_runs"]}
 
-    def run_of(self, day: str) -> str:
-        """The id of the run that loads a day."""
+    def runs_of_days(self) -> dict[str, str]:
+        """The id of the run that loads each day."""
         answer = self.get("dags/sparkify_daily/dagRuns", limit=100)
-        (found,) = [
-            run["dag_run_id"]
-            for run in answer["dag_runs"]
-            if (run["data_interval_start"] or "").startswith(day)
-        ]
-        return found  # type: ignore[no-any-return]
+        return {run["data_interval_start"][:10]: run["dag_run_id"] for run in answer["dag_runs"]}
 
     def tasks(self, dag: str, run: str) -> dict[str, Task]:
         answer = self.get(f"dags/{dag}/dagRuns/{quoted(run)}/taskInstances")
@@ -107,6 +105,12 @@ class Airflow:
     def trigger(self, dag: str, logical_date: str | None = None) -> str:
         run: str = self.post(f"dags/{dag}/dagRuns", logical_date=logical_date)["dag_run_id"]
         return run
+
+    def cancel_backfills(self, dag: str) -> None:
+        """A DAG has one backfill at a time: end that which an interrupted test has left."""
+        for backfill in self.get("backfills", dag_id=dag)["backfills"]:
+            if backfill["completed_at"] is None:
+                self.put(f"backfills/{backfill['id']}/cancel")
 
     def clear(self, dag: str, run: str) -> None:
         """Have the whole run done again."""

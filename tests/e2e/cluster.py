@@ -13,40 +13,56 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
-RELEASE = os.environ.get("RELEASE", "sparkify")
-NAMESPACE = os.environ.get("NAMESPACE", "sparkify")
-JOBS = "sparkify-jobs"
+from deploy import cluster, tools
+from deploy.settings import Settings
+
+# As `make up` has them: the same variables, the same cluster.
+SETTINGS = Settings.from_environment(os.environ)
+RELEASE, NAMESPACE, JOBS = SETTINGS.release, SETTINGS.namespace, SETTINGS.worker_namespace
 
 Result = TypeVar("Result")
 
 
 def kubectl(*arguments: str, stdin: str | None = None, timeout: int = 120) -> str:
     """What the command prints. A failure is an AssertionError with the command and what it said."""
-    return _run("kubectl", *arguments, stdin=stdin, timeout=timeout)
+    return _output(_run([*_kubectl(), *arguments], stdin, timeout))
 
 
 def helm(*arguments: str, timeout: int = 420) -> str:
-    return _run("helm", *arguments, stdin=None, timeout=timeout)
+    return _output(_run([tools.program("helm"), "--kube-context", _context(), *arguments], None, timeout))
 
 
-def _run(*command: str, stdin: str | None, timeout: int) -> str:
-    ended = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, env=_environment()
-    )
-    assert ended.returncode == 0, f"{' '.join(command)}: exit code {ended.returncode}: {ended.stderr.strip()}"
-    return ended.stdout
-
-
-def refused(*arguments: str, stdin: str | None = None) -> str:
+def refused(*arguments: str) -> str:
     """What kubectl says on standard error as it is refused."""
-    command = ["kubectl", *arguments]
-    ended = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=120, check=False, env=_environment()
-    )
-    assert ended.returncode != 0, f"{' '.join(command)} was not refused: {ended.stdout}"
+    ended = _run([*_kubectl(), *arguments], None, 120)
+    assert ended.returncode != 0, f"kubectl {' '.join(arguments)} was not refused: {ended.stdout}"
     return ended.stderr.strip()
+
+
+@cache
+def _context() -> str:
+    used = cluster.current(SETTINGS)
+    assert used is not None, "there is no cluster: make e2e brings it up"
+    return used.context
+
+
+def _kubectl() -> list[str]:
+    return [tools.program("kubectl"), "--context", _context()]
+
+
+def _run(command: list[str], stdin: str | None, timeout: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, timeout=timeout, env=_environment()
+    )
+
+
+def _output(ended: subprocess.CompletedProcess[str]) -> str:
+    told = f"{' '.join(ended.args)}: exit code {ended.returncode}: {ended.stderr.strip()}"
+    assert ended.returncode == 0, told
+    return ended.stdout
 
 
 def _environment() -> dict[str, str]:
@@ -123,7 +139,7 @@ class Forward:
     def _start(self) -> None:
         service, port = self._target
         self._process = subprocess.Popen(
-            ["kubectl", "port-forward", "-n", NAMESPACE, service, f":{port}"],
+            [*_kubectl(), "port-forward", "-n", NAMESPACE, service, f":{port}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -191,30 +207,25 @@ class PodWatch:
             ]
         return sorted(found, key=lambda pod: (pod.created, pod.name))
 
-    def forget(self, run: str) -> None:
-        """Leave out what a run had until now: it is cleared, and done again."""
+    def forget(self, run: str | None = None) -> None:
+        """Leave out the pods that a run, or every run, had until now: it is done again."""
         with self._lock:
-            self._forgotten |= {uid for uid, pod in self._pods.items() if pod.run == run}
+            self._forgotten |= {uid for uid, pod in self._pods.items() if run in (None, pod.run)}
 
     def active(self) -> list[Pod]:
         with self._lock:
             return [pod for pod in self._pods.values() if pod.active]
 
     def _follow(self) -> None:
-        command = ["kubectl", "get", "pods", "-n", JOBS, "--watch", "--output-watch-events", "-o", "json"]
+        command = [*_kubectl(), "get", "pods", "-n", JOBS, "--watch", "--output-watch-events", "-o", "json"]
         while not self._stopped.is_set():
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment()
             )
             with self._process:
                 assert self._process.stdout is not None
-                # Each event is one object over many lines; it ends with a brace in the first column.
-                text = ""
-                for line in self._process.stdout:
-                    text += line
-                    if line.startswith("}"):
-                        self._see(json.loads(text))
-                        text = ""
+                for event in self._process.stdout:
+                    self._see(json.loads(event))
             self._stopped.wait(1)  # the server ends a watch from time to time; the next one tells all anew
 
     def _see(self, event: dict[str, Any]) -> None:

@@ -84,6 +84,8 @@ class Lines:
         self._config = config
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        if report.failed:
+            return ("failed" if report.when == "call" else "error", "", "")
         return ("passed", "", "") if report.when == "call" and report.passed else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

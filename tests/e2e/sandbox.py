@@ -14,7 +14,7 @@ import boto3
 import redshift_connector
 
 from tests import oracle
-from tests.e2e.cluster import NAMESPACE, RELEASE, Forward, objects, secret, situation
+from tests.e2e.cluster import RELEASE, Forward, secret, situation
 
 BUCKET = "sparkify-source"
 SERVICE = f"{RELEASE}-sandbox"
@@ -181,12 +181,3 @@ def expected_ledger(events: dict[str, bytes], songs: dict[str, bytes]) -> dict[s
 
 def event_key(day: str) -> str:
     return f"log_data/{day[:4]}/{day[5:7]}/{day}-events.json"
-
-
-def pod_of_sandbox() -> str:
-    (pod,) = [
-        each["metadata"]["name"]
-        for each in objects("pods", NAMESPACE)
-        if each["metadata"]["name"].startswith(SERVICE)
-    ]
-    return pod  # type: ignore[no-any-return]

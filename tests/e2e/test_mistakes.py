@@ -20,15 +20,24 @@ WORKER = "sparkify-worker"
 
 def test_an_image_that_cannot_be_pulled_then_a_rollback(loaded: Pipeline, say: Say) -> None:
     image = f"localhost:1/worker@sha256:{'0' * 64}"
-    # `helm upgrade` is done at once; the roll-out goes on while Airflow already answers.
-    upgrade = ("--reuse-values", "--set", f"global.worker.image={image}", "--wait", "--timeout", "5m")
-    helm("upgrade", RELEASE, "helm/sparkify", "-n", NAMESPACE, *upgrade)
+    helm(
+        "upgrade",
+        RELEASE,
+        "helm/sparkify",
+        "-n",
+        NAMESPACE,
+        "--reuse-values",
+        "--set",
+        f"global.worker.image={image}",
+    )
     try:
+        rolled_out()
         run = loaded.airflow.trigger(TABLES)
         log = first_failure(loaded, TABLES, run, "tables_create")
         events = messages()
     finally:
-        helm("rollback", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "5m")
+        helm("rollback", RELEASE, "-n", NAMESPACE)
+        rolled_out()
     assert "ErrImagePull" in log or "ImagePullBackOff" in log, log
     assert image in log, log
     assert any(f'Failed to pull image "{image}"' in message for message in events), events
@@ -67,7 +76,7 @@ def test_settings_that_are_wrong(loaded: Pipeline, say: Say) -> None:
         kubectl("patch", "configmap", WORKER, "-n", JOBS, "-p", '{"data": {"SPARKIFY_MAX_BAD_RATIO": "2"}}')
         run = loaded.airflow.trigger(TABLES)
         tasks = loaded.ends(TABLES, run, "failed")
-    log = loaded.log(TABLES, run, "tables_create", 1)
+    log = loaded.airflow.log(TABLES, run, "tables_create", 1)
     assert "settings: SPARKIFY_MAX_BAD_RATIO='2' is not a number from 0 to 1" in log, log
     assert tasks["tables_create"].tries == 1
     say("failed without a retry, the task's log names the setting", f"so; {tasks['tables_create']}")
@@ -96,7 +105,7 @@ def test_a_day_without_files_fails_after_its_retries(loaded: Pipeline, say: Say)
     }
     pods = loaded.pods.pods(run, "stage_events")
     assert [pod.exit_code for pod in pods] == [75] * tasks["stage_events"].tries
-    log = loaded.log(DAILY, run, "stage_events", tasks["stage_events"].tries)
+    log = loaded.airflow.log(DAILY, run, "stage_events", tasks["stage_events"].tries)
     assert "2018-12-25 has no object: looked for s3://sparkify-source/log_data/2018/12/" in log, log
     loaded.agrees()
     say("exit code 75 at every try, then failed; load not run; tables as before", f"so; {len(pods)} tries")
@@ -127,6 +136,11 @@ def test_a_dag_that_does_not_import(loaded: Pipeline, say: Say) -> None:
     say("airflow dags list-import-errors names what is wrong, of both DAGs; gone once it is right", "so")
 
 
+def rolled_out() -> None:
+    of_release = ("-n", NAMESPACE, "-l", f"release={RELEASE}")
+    kubectl("rollout", "status", "deployment", *of_release, "--timeout=300s", timeout=320)
+
+
 def first_failure(pipeline: Pipeline, dag: str, run: str, task: str) -> str:
     """The log of a task's first try, once that has failed."""
 
@@ -134,7 +148,7 @@ def first_failure(pipeline: Pipeline, dag: str, run: str, task: str) -> str:
         return pipeline.airflow.tasks(dag, run)[task].state in ("up_for_retry", "failed")
 
     wait_until(f"the first try of {task} of {run} fails", 240, failed)
-    return pipeline.log(dag, run, task, 1)
+    return pipeline.airflow.log(dag, run, task, 1)
 
 
 def is_there(pipeline: Pipeline, name: str) -> bool:

@@ -5,6 +5,7 @@ these and the packages in VENV are linked with, the certificate authorities. No 
 what is not there needs no update and serves no intruder.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,11 +17,15 @@ from pathlib import Path
 # Parts of the standard library that nothing at work needs, and what is left of the base's own packages.
 UNUSED = (
     *("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo", "venv"),
+    *("_tkinter*", "_test*", "_ctypes_test*", "_xx*", "xxlimited*"),
     *("config-*", "dist-packages", "site-packages", "__pycache__", "*.a", "EXTERNALLY-MANAGED"),
 )
 
 # Opened by name at run time, so no program is linked with it: a thread that ends needs it.
 OPENED_LATER = "libgcc_s.so.1"
+
+# Where the dynamic linker finds libraries that are in no folder it knows by itself, such as /usr/local/lib.
+LINKER_CACHE = Path("/etc/ld.so.cache")
 
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -43,6 +48,7 @@ def main(root: Path, venv: Path) -> None:
         if not shared.is_relative_to(venv):
             copy(root, shared)
     copy(root, found(OPENED_LATER))
+    copy(root, LINKER_CACHE)
     copy(root, AUTHORITIES)
     for name, text in TEXTS.items():
         (root / name).write_text(text)
@@ -65,7 +71,7 @@ def linked(programs: Iterable[Path]) -> set[Path]:
     missing = sorted(set(re.findall(r"(\S+) => not found", said)))
     if missing:
         sys.exit(f"not in the base image: {', '.join(missing)}")
-    return {Path(path) for path in re.findall(r"(/\S+) \(0x", said)}
+    return {Path(os.path.normpath(path)) for path in re.findall(r"(/\S+) \(0x", said)}
 
 
 def found(name: str) -> Path:

@@ -92,7 +92,8 @@ def worker(*command: str, day: str | None = None) -> WorkerPodOperator:
         retry_delay=timedelta(seconds=_retry_seconds()),
         retry_exponential_backoff=2,
         max_retry_delay=timedelta(minutes=30),
-        # What is told. The worker's last log lines become the task's error.
+        # What is told: the worker's lines as they are; the last of them become the task's error.
+        container_name_log_prefix_enabled=False,
         termination_message_policy="FallbackToLogsOnError",
         log_events_on_failure=True,  # the only place that says OOMKilled or Evicted
         log_pod_spec_on_failure=False,  # long, and nobody's business

@@ -7,9 +7,18 @@ from functools import cached_property
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, PodPhase
+from airflow.providers.cncf.kubernetes.utils.pod_manager import (
+    PodLaunchTimeoutException,
+    PodManager,
+    PodPhase,
+)
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 from kubernetes.client import models as k8s
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
@@ -133,8 +142,12 @@ def _failure(pod: k8s.V1Pod, container: str, problem: BaseException | None) -> s
     ]
     if pod.status.reason:
         told.append(f"{pod.status.reason}: {pod.status.message}")  # Evicted, DeadlineExceeded
-    if problem:
+    if pod.metadata.deletion_timestamp:
+        told.append("deleted while it ran")
+    if isinstance(problem, PodLaunchTimeoutException):
         told.append(str(problem))
+    if isinstance(problem, AirflowTaskTimeout):
+        told.append("it ran for longer than execution_timeout")
     lines = (state.terminated and state.terminated.message) or ""
     return f"Pod {pod.metadata.name} failed: {'; '.join(told) or pod.status.phase}\n{lines}".strip()
 

@@ -106,7 +106,7 @@ class Cluster:
 
     With `terminate`, the operator's process is told to end (SIGTERM): "before" the pod is there, or "while"
     it is waited for. `refused` is raised instead of making a pod, `cut` instead of reading its log. A pod
-    that is `gone` was deleted by somebody once it had been found.
+    that is `gone` was deleted by somebody once it had been found; one that is `deleting` still ends.
     """
 
     def __init__(
@@ -116,8 +116,9 @@ class Cluster:
         *,
         terminate: str = "",
         refused: Exception | None = None,
-        cut: Exception | None = None,
+        cut: BaseException | None = None,
         gone: bool = False,
+        deleting: bool = False,
     ) -> None:
         self.pods: dict[str, Any] = {}
         self.deleted: list[str] = []
@@ -128,6 +129,7 @@ class Cluster:
         self._refused = refused
         self._cut = cut
         self._gone = gone
+        self._deleting = deleting
         self._store: dict[str, Any] = {}
         operator.client = self
         operator.hook = SimpleNamespace(is_in_cluster=True, get_pod=self.read_namespaced_pod)
@@ -152,6 +154,8 @@ class Cluster:
             self._operator.on_kill()
         if self._gone:
             raise refusal(404, f'pods "{name}" not found')
+        if self._deleting:
+            self.pods[name].metadata.deletion_timestamp = datetime.now(UTC)
         return self.pods[name]
 
     def read_namespaced_pod_log(self, **_: Any) -> Any:

@@ -81,6 +81,11 @@ def test_an_evicted_pod_says_why(operator: Any, failure: Callable[[Cluster], str
     assert said == "Pod POD failed: Evicted: The node was low on resource: memory."
 
 
+def test_a_pod_that_is_being_deleted_says_so(operator: Any, failure: Callable[[Cluster], str]) -> None:
+    cluster = Cluster(operator, ended(143), deleting=True)
+    assert failure(cluster).splitlines()[0] == "Pod POD failed: exit code 143; deleted while it ran"
+
+
 def test_a_pod_that_somebody_deleted_is_a_failure(operator: Any, failure: Callable[[Cluster], str]) -> None:
     assert failure(Cluster(operator, running(), gone=True)) == "Pod POD was deleted before its end."
 
@@ -89,9 +94,7 @@ def test_an_image_that_is_not_there_fails_the_try_at_once(
     operator: Any, failure: Callable[[Cluster], str]
 ) -> None:
     cluster = Cluster(operator, waiting("ImagePullBackOff", "Back-off pulling image: not found"))
-    assert failure(cluster).startswith(
-        "Pod POD failed: ImagePullBackOff: Back-off pulling image: not found; "
-    )
+    assert failure(cluster) == "Pod POD failed: ImagePullBackOff: Back-off pulling image: not found"
     assert cluster.deleted == list(cluster.pods)
 
 
@@ -124,6 +127,14 @@ def test_a_refused_pod_says_why_and_does_not_show_itself(
     shown = "".join(capsys.readouterr())
     assert "Building pod" in shown
     assert "sparkify-worker" not in shown  # its ServiceAccount, ConfigMap and Secret
+
+
+def test_a_pod_that_outlasts_its_task_is_deleted(operator: Any, failure: Callable[[Cluster], str]) -> None:
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+
+    cluster = Cluster(operator, running(), cut=AirflowTaskTimeout("Timeout"))
+    assert failure(cluster) == "Pod POD failed: it ran for longer than execution_timeout"
+    assert cluster.deleted == list(cluster.pods)
 
 
 @pytest.mark.parametrize("exit_code", [1, 99, 143])

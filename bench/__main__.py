@@ -10,12 +10,13 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.kubernetes import NoCluster, demand_a_cluster
+from bench.kubernetes import demand_a_cluster
 from bench.setting import Setting
+from deploy.errors import DeployError
 from redshift_sandbox import running
 
 README = Path(__file__).with_name("README.md")
-PARTS = ("songs", "events", "memory", "start", "days")
+PARTS = ("songs", "events", "memory", "start", "parse", "days")
 ON_A_CLUSTER = ("outcomes", "cluster")  # minutes each, so only if they are asked for
 
 
@@ -36,7 +37,7 @@ def main() -> None:
         if part in ON_A_CLUSTER:
             try:
                 demand_a_cluster()
-            except NoCluster as missing:
+            except DeployError as missing:
                 sys.exit(f"{part} needs a cluster: {missing}")
             result = module.run()
         else:

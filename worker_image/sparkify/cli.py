@@ -21,6 +21,7 @@ from sparkify import errors
 
 # Step → the module and the function that do it; imported when needed, because each needs others' libraries.
 STEPS = {
+    "connect": ("connect", "connect"),
     "tables_create": ("tables", "create"),
     "tables_drop": ("tables", "drop"),
     "stage_songs": ("stage", "songs"),
@@ -73,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="sparkify",
         description="Load a music service's S3 JSON into a Redshift star schema, one step a command.",
-        epilog="examples:\n  sparkify tables create\n  sparkify stage songs\n"
+        epilog="examples:\n  sparkify connect\n  sparkify tables create\n  sparkify stage songs\n"
         "  sparkify stage events --date 2018-11-03\n  sparkify load --date 2018-11-03\n"
         "  sparkify check --date 2018-11-03\n  sparkify plan --date 2018-11-03\n  sparkify trace 139-1\n\n"
         + EXIT_CODES,
@@ -104,6 +105,13 @@ def parser() -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         return made.add_subparsers(metavar="COMMAND", required=True)
 
+    command(
+        commands,
+        "connect",
+        "connect",
+        "try S3, the warehouse and COPY with one row, and leave nothing behind",
+        "sparkify connect",
+    )
     tables = group("tables", "create or drop the schema")
     command(tables, "create", "tables_create", "create what is not there yet", "sparkify tables create")
     drop = command(

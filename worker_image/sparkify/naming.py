@@ -3,6 +3,7 @@
 import re
 from datetime import date
 
+EVENTS = "log_data/"
 SONGS = "song_data/"
 
 _SONG = re.compile(r"song_data/\w/\w/\w/[^/]+\.json")

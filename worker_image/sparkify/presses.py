@@ -75,8 +75,9 @@ class ChildPress:
             (length,) = struct.unpack("<Q", await self._process.stdout.readexactly(8))
             return self._decode(await self._process.stdout.readexactly(length))
         except (EOFError, OSError) as error:
+            code = await self._process.wait()
             raise PassingError(
-                f"a process that parses lines ended with code {await self._process.wait()}; if memory was short, "
+                f"a process that parses lines ended with code {code}; if memory was short, "
                 "give the step more, or lower SPARKIFY_PROCESSES"
             ) from error
 

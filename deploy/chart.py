@@ -119,7 +119,8 @@ def uninstall(cluster: Cluster, settings: Settings) -> None:
 def _wait(cluster: Cluster, settings: Settings) -> None:
     deadline = time.monotonic() + settings.ready_seconds
     told: list[str] = []
-    while waiting := _unready(cluster, settings):
+    while unready := _unready(cluster, settings):
+        waiting = [item["metadata"]["name"] for item in unready]
         if waiting != told:
             print(f"waiting for {', '.join(waiting)}", file=sys.stderr, flush=True)
             told = waiting
@@ -128,17 +129,29 @@ def _wait(cluster: Cluster, settings: Settings) -> None:
             raise DeployError(
                 f"not ready after {settings.ready_seconds} s: {', '.join(waiting)}; their pods are above"
             )
+        for item in filter(_updates_by_hand, unready):
+            _replace_unstarted(cluster, settings, item)
         time.sleep(_POLL_SECONDS)
 
 
-def _unready(cluster: Cluster, settings: Settings) -> list[str]:
+def _unready(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
+    """The release's workloads that are not ready."""
     found = cluster.objects("deployments,statefulsets", "--namespace", settings.namespace)
     return [
-        item["metadata"]["name"]
+        item
         for item in found
         if item["metadata"].get("annotations", {}).get("meta.helm.sh/release-name") == settings.release
         and not _is_ready(item)
     ]
+
+
+def _replace_unstarted(cluster: Cluster, settings: Settings, item: dict[str, Any]) -> None:
+    """Delete pods of an older specification that have never started: nobody else would, nothing is lost."""
+    labels = ",".join(f"{name}={value}" for name, value in item["spec"]["selector"]["matchLabels"].items())
+    for pod in cluster.objects("pods", "--namespace", settings.namespace, "--selector", labels):
+        of = pod["metadata"]["labels"].get("controller-revision-hash")
+        if pod["status"].get("phase") == "Pending" and of != item["status"].get("updateRevision"):
+            cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", settings.namespace)
 
 
 def _is_ready(item: dict[str, Any]) -> bool:
@@ -146,11 +159,16 @@ def _is_ready(item: dict[str, Any]) -> bool:
     spec, status = item["spec"], item.get("status", {})
     wanted = spec.get("replicas", 1)
     ready = status.get("readyReplicas", 0) == wanted
-    # A StatefulSet that is updated by deleting its pods keeps the old ones until then.
-    by_hand = spec.get("updateStrategy", {}).get("type") == "OnDelete"
-    updated = by_hand or status.get("updatedReplicas", 0) == status.get("replicas", 0) == wanted
+    updated = (
+        _updates_by_hand(item) or status.get("updatedReplicas", 0) == status.get("replicas", 0) == wanted
+    )
     seen: int = status.get("observedGeneration", 0)
     return bool(ready and updated and seen >= item["metadata"]["generation"])
+
+
+def _updates_by_hand(item: dict[str, Any]) -> bool:
+    """Whether it is a StatefulSet that keeps its old pods until they are deleted: they hold data."""
+    return bool(item["spec"].get("updateStrategy", {}).get("type") == "OnDelete")
 
 
 def _explain(cluster: Cluster, settings: Settings) -> None:

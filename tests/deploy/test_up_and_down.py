@@ -200,6 +200,35 @@ def test_up_waits_for_what_was_installed_last(machine: Machine) -> None:
     )
 
 
+def test_a_pod_that_holds_data_is_replaced_only_if_it_has_never_started(machine: Machine) -> None:
+    sandbox = {
+        "metadata": {**WORKLOAD["metadata"], "name": "sparkify-sandbox"},  # type: ignore[dict-item]
+        "spec": {
+            "replicas": 1,
+            "updateStrategy": {"type": "OnDelete"},
+            "selector": {"matchLabels": {"app": "sandbox", "release": "sparkify"}},
+        },
+        "status": {"observedGeneration": 2, "replicas": 1, "updateRevision": "new"},
+    }
+    pods = [
+        {
+            "metadata": {"name": f"{phase}-{revision}", "labels": {"controller-revision-hash": revision}},
+            "status": {"phase": phase},
+        }
+        for phase in ("Pending", "Running")
+        for revision in ("old", "new")
+    ]
+    machine.has(
+        "kubectl",
+        ("* get deployments,statefulsets *", items(sandbox), 0),
+        ("* get pods --namespace sparkify --selector app=sandbox,release=sparkify *", items(*pods), 0),
+        *KUBECTL,
+    )
+    machine.run("up", READY_SECONDS="1")
+    deleted = {command for command in machine.commands("kubectl") if " delete " in command}
+    assert deleted == {"--context elsewhere delete pod Pending-old --namespace sparkify"}
+
+
 def test_down_removes_the_release_and_leaves_the_cluster(machine: Machine) -> None:
     machine.has("helm", IN_SANDBOX)
     ended = machine.run("down")

@@ -81,9 +81,13 @@ class EventRules:
         first, end = self._bounds
         found = []
         for position, event in enumerate(records):
-            user, level, registration = event.userId, event.level, event.registration
+            registration = event.registration
             if type(registration) is float:
+                if not registration.is_integer():
+                    found.append(position)
+                    continue
                 event.registration = int(registration)
+            user, level = event.userId, event.level
             # A text below "!" is empty or begins with white space or a control character.
             if (
                 type(user) is not str
@@ -92,9 +96,7 @@ class EventRules:
                 or level < "!"
                 or event.page < "!"
                 or not first <= event.ts < end
-                or event.registration != registration
             ):
-                event.registration = registration
                 found.append(position)
         return found
 

@@ -1,6 +1,6 @@
 """Cuts a stream of bytes into blocks of whole lines, in bounded memory however long a line is."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 # The largest JSON object that COPY reads (Redshift Database Developer Guide,
@@ -39,11 +39,9 @@ async def blocks(buffers: AsyncIterator[bytes]) -> AsyncIterator[bytes | Piece]:
             yield Piece(data[:end], last=True)
             data = data[end + 1 :]
             too_long = False
-        first, last = data.find(b"\n") + 1, data.rfind(b"\n") + 1
+        last = data.rfind(b"\n") + 1
         if last:
-            yield unfinished + data[:first]
-            if last > first:
-                yield data[first:last]
+            yield b"".join((unfinished, memoryview(data)[:last]))
             unfinished = data[last:]
         else:
             unfinished += data
@@ -55,12 +53,3 @@ async def blocks(buffers: AsyncIterator[bytes]) -> AsyncIterator[bytes | Piece]:
         yield Piece(b"", last=True)
     elif unfinished:
         yield unfinished
-
-
-def cut(block: bytes, size: int) -> Iterator[bytes]:
-    """The block in pieces of whole lines, of about `size` bytes each."""
-    start = 0
-    while start < len(block):
-        end = block.find(b"\n", start + size) + 1 or len(block)
-        yield block[start:end]
-        start = end

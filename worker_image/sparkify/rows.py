@@ -153,7 +153,7 @@ class Parser:
         values = [array[1:-2] for array in BytesIO(encoded).readlines()]
         has_nul = _BACKSLASH in encoded and _NUL in encoded
         if has_nul or not encoded.isascii():
-            # Only where it is not ASCII can a text have more bytes than characters, which are counted already.
+            # Only where it is not ASCII can a text have more bytes than the characters that were counted.
             problems = {
                 position: problem
                 for position, value in enumerate(values)

@@ -282,7 +282,8 @@ def die_with_parent() -> None:
 
 def _reason(output: str) -> str:
     """The line that says why, from what PostgreSQL wrote."""
-    lines = [line for line in output.splitlines() if line.strip()]
+    # While it starts it refuses each connection with its state, as it should.
+    lines = [line for line in output.splitlines() if line.strip() and "the database system is" not in line]
     telling = [line for line in lines if "FATAL:" in line or "PANIC:" in line or "error:" in line]
     return (telling or lines or ["it said nothing"])[-1].strip()
 

@@ -30,7 +30,10 @@ def metadata(state: Path, *options: str | Path) -> Iterator[tuple[subprocess.Pop
     """The running process and its port; it is stopped at the end unless it has ended."""
     port = free_port()
     with subprocess.Popen(
-        (*METADATA, "--state", state, "--port", str(port), *options), stdout=subprocess.PIPE, text=True
+        (*METADATA, "--state", state, "--port", str(port), *options),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -122,3 +125,13 @@ def test_a_port_that_is_taken_is_named_in_one_line(tmp_path: Path) -> None:
         f"redshift-sandbox: cannot listen on 127.0.0.1 port {port}: Address already in use\n",
         1,
     )
+
+
+def test_it_ends_in_one_line_when_postgresql_does(tmp_path: Path) -> None:
+    with metadata(tmp_path) as (process, _):
+        os.kill(int((tmp_path / "postgres/data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        assert process.wait(30) == 1
+        assert process.stderr is not None
+        (said,) = process.stderr.read().splitlines()
+    assert said.startswith("redshift-sandbox: PostgreSQL ended: ")
+    assert "the database system is" not in said

@@ -179,8 +179,9 @@ def test_a_day_that_fails_a_blocking_check_stays_as_it_was_and_the_results_are_k
             "check SPARKIFY_WAREHOUSE_USER, _PASSWORD and _DATABASE",
         ),
         ({"SPARKIFY_WAREHOUSE_HOST": "no-such-host.invalid"}, 75, "cannot be reached"),
+        ({"SSL_CERT_FILE": "/dev/null"}, 64, "its certificate is not trusted"),
     ],
-    ids=["wrong password", "no such database", "no such host"],
+    ids=["wrong password", "no such database", "no such host", "unknown authority"],
 )
 def test_a_warehouse_that_refuses_is_one_line(
     pipeline: Pipeline, environment: dict[str, str], code: int, message: str

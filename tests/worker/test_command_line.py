@@ -71,6 +71,7 @@ def test_one_message_names_every_setting_that_is_missing_or_wrong() -> None:
         "--date",
         "2018-11-03",
         SPARKIFY_SOURCE="gs://bucket",
+        SPARKIFY_WAREHOUSE_HOST="https://warehouse",
         SPARKIFY_WAREHOUSE_PORT="many",
         SPARKIFY_MAX_BAD_RATIO="2",
         SPARKIFY_MISSING_DAY="maybe",
@@ -79,8 +80,9 @@ def test_one_message_names_every_setting_that_is_missing_or_wrong() -> None:
     assert refused.returncode == 64
     assert refused.stderr.count("\n") == 1
     assert (
-        "settings: missing: SPARKIFY_STAGING, SPARKIFY_COPY_ROLE, SPARKIFY_WAREHOUSE_HOST, AWS_REGION; "
+        "settings: missing: SPARKIFY_STAGING, SPARKIFY_COPY_ROLE, AWS_REGION; "
         "SPARKIFY_SOURCE='gs://bucket' is not of the form s3://bucket/prefix; "
+        "SPARKIFY_WAREHOUSE_HOST='https://warehouse' is not the name or the IPv4 address of a host; "
         "SPARKIFY_WAREHOUSE_PORT='many' is not a whole number from 1 to 65535; "
         "SPARKIFY_MAX_BAD_RATIO='2' is not a number from 0 to 1; "
         "SPARKIFY_MISSING_DAY='maybe' is not one of fail, empty"

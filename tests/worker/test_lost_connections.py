@@ -1,5 +1,6 @@
 """A connection that breaks in the middle of an answer, anywhere, is a lost one, and nothing is half done."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,19 @@ def test_an_answer_cut_after_any_byte_while_connecting_may_be_tried_again(
     assert cut > 100
     assert "repeating the whole transaction" in ended.log
     assert f"{DAY} is not staged" in ended.log.splitlines()[-1]
+
+
+def test_a_server_that_never_answers_may_be_tried_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = str(silent.getsockname()[1])
+        ended = pipeline.run(*LOAD, SPARKIFY_WAREHOUSE_PORT=port)
+    assert ended.code == 75
+    assert ended.log.count("\n") == 1
+    assert f"127.0.0.1:{port}, database" in ended.log
+    assert "cannot be reached: connection time out" in ended.log
 
 
 def test_a_transaction_whose_answers_are_cut_after_any_byte_is_done_exactly_once(

@@ -36,6 +36,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", text, re.ASCII):
+        raise ValueError("is not the name or the IPv4 address of a host")
+    return text
+
+
 def _role(text: str) -> str:
     if text == "default" or re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", text):
         return text
@@ -113,7 +119,7 @@ class Settings:
     copy_role: str = _setting(
         "SPARKIFY_COPY_ROLE", _role, "IAM role that COPY reads S3 with: an ARN, or default"
     )
-    host: str = _setting("SPARKIFY_WAREHOUSE_HOST", _text, "the warehouse's host name")
+    host: str = _setting("SPARKIFY_WAREHOUSE_HOST", _host, "the warehouse's host name")
     password: str = _setting(
         "SPARKIFY_WAREHOUSE_PASSWORD", _text, "the warehouse user's password", secret=True
     )

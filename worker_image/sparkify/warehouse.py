@@ -42,6 +42,8 @@ _NO_RIGHT = re.compile(
     r"MANIFEST parameter requires full path of an S3 object|not authorized to (?:assume|get credentials)",
     re.IGNORECASE,
 )
+# Until a connection is made; a warehouse that was paused may need some of them.
+_CONNECT_SECONDS = 60
 _CUT = "the connection ended before the answer did"
 
 
@@ -119,6 +121,7 @@ def _open(settings: Settings, log: Log) -> Any:
             database=settings.database,
             user=settings.user,
             password=settings.password,
+            timeout=_CONNECT_SECONDS,
             application_name=f"sparkify {log.step}",
             # Load balancers forget connections idle for 300 to 350 seconds, as one is during a long COPY.
             tcp_keepalive_idle=60,
@@ -129,6 +132,7 @@ def _open(settings: Settings, log: Log) -> Any:
         connection.autocommit = True
         connection.cursor().execute(f"set statement_timeout to {settings.statement_timeout * 1000}")
         connection.autocommit = False
+        connection._usock.settimeout(None)  # other statements may take their time
     except Exception as error:  # what half an answer makes the driver raise depends on where it was cut
         code, message = _code_and_message(error)
         # 28: authorization; 3D000: no such database (PostgreSQL documentation, appendix A).
@@ -138,6 +142,11 @@ def _open(settings: Settings, log: Log) -> Any:
             ) from error
         if code:
             raise PassingError(f"warehouse {where}: {_reason(error)}") from error
+        if "CERTIFICATE_VERIFY_FAILED" in message:
+            raise UsageError(
+                f"warehouse {where}: its certificate is not trusted: {message}; SSL_CERT_FILE names the "
+                "authorities to trust"
+            ) from error
         raise PassingError(
             f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST, _PORT, "
             "the network, and that the warehouse is up"

@@ -45,8 +45,12 @@ def worker(*command: str, day: str | None = None) -> WorkerPodOperator:
             k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=SECRET)),
         ],
         # For `kubectl get pods -l sparkify/day=2018-11-03`. The operator finds its pod again by its labels,
-        # so each must render the same at every try.
-        labels={"sparkify/step": step, **({"sparkify/day": day} if day else {})},
+        # so each must render the same at every try; but what was cleared is to run again.
+        labels={
+            "sparkify/step": step,
+            **({"sparkify/day": day} if day else {}),
+            "sparkify/cleared": "{{ dag_run.clear_number }}",
+        },
         # What it may do: read S3 and reach the warehouse as its service account, and nothing in the cluster.
         # Cloud credentials come as a volume of their own and do not need the cluster's token.
         service_account_name=SERVICE_ACCOUNT,

@@ -47,7 +47,7 @@ class WorkerPodOperator(KubernetesPodOperator):
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
         try:
-            pod = super().get_or_create_pod(pod_request_obj, context)
+            pod = self._find_untold(context) or super().get_or_create_pod(pod_request_obj, context)
         except ApiException as refusal:
             raise AirflowException(f"Kubernetes refused: {_message(refusal)}") from None
         if self._killed:  # when there was no pod yet that could have been deleted
@@ -55,6 +55,20 @@ class WorkerPodOperator(KubernetesPodOperator):
             self.on_kill()
             raise AirflowException("The task was terminated before its pod had started.")
         return pod
+
+    def _find_untold(self, context: Context) -> k8s.V1Pod | None:
+        """A pod whose end decides, and has not: the task's process was killed before it had told Airflow.
+
+        Only of this run since it was last cleared, by the pod's age and by its labels.
+        """
+        labels = self._build_find_pod_label_selector(context, exclude_checked=False)
+        decisive = {0, *self.skip_on_exit_code, *self.fail_on_exit_code}
+        for pod in self.client.list_namespaced_pod(self.namespace, label_selector=labels).items:
+            is_ours = pod.metadata.creation_timestamp >= context["dag_run"].start_date
+            if is_ours and _exit_code(pod, self.base_container_name) in decisive:
+                self.log.info("Pod %s has done the work in an earlier try.", pod.metadata.name)
+                return pod
+        return None
 
     def await_pod_completion(self, pod: k8s.V1Pod) -> None:
         super().await_pod_completion(pod)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
+STARTED = datetime(2018, 11, 4, tzinfo=UTC)
 DAGS = Path(__file__).parents[2] / "dags"
 IMAGE = f"registry.example/sparkify-worker@sha256:{'0123456789abcdef' * 4}"
 
@@ -28,6 +29,7 @@ def midnight(day: date) -> Any:
 def template_context(dag: Any, interval: Any, run_id: str) -> dict[str, Any]:
     return {
         "dag": dag,
+        "dag_run": SimpleNamespace(clear_number=0),
         "run_id": run_id,
         "logical_date": interval.start,
         "data_interval_start": interval.start,
@@ -140,13 +142,19 @@ class Cluster:
         if self._terminate == "before":
             self._operator.on_kill()
         body.status = self._status
+        body.metadata.creation_timestamp = datetime.now(UTC)
         self.pods[body.metadata.name] = body
         return body
 
     def list_namespaced_pod(self, namespace: str, label_selector: str, **_: Any) -> Any:
+        wanted = dict(each.split("=") for each in label_selector.split(",") if "!" not in each)
         unchecked = "already_checked!=True" in label_selector
         return SimpleNamespace(
-            items=[pod for pod in self.pods.values() if not unchecked or not self.checked(pod)]
+            items=[
+                pod
+                for pod in self.pods.values()
+                if wanted.items() <= pod.metadata.labels.items() and not (unchecked and self.checked(pod))
+            ]
         )
 
     def read_namespaced_pod(self, name: str, namespace: str, **_: Any) -> Any:
@@ -183,7 +191,7 @@ class Cluster:
         """Whether a try has taken note of the pod's end, so that no other will."""
         return pod.metadata.labels.get("already_checked") == "True"
 
-    def execute(self, dag: Any, try_number: int = 1) -> None:
+    def execute(self, dag: Any, try_number: int = 1, cleared: int = 0, started: datetime = STARTED) -> None:
         """Run the operator as Airflow's task process does."""
         operator = self._operator
         instance = Mock(dag_id=dag.dag_id, task_id=operator.task_id, map_index=-1, try_number=try_number)
@@ -191,7 +199,9 @@ class Cluster:
             "ti": instance,
             "run_id": "scheduled__2018-11-04T00:00:00+00:00",
             "dag": dag,
+            "dag_run": SimpleNamespace(clear_number=cleared, start_date=started),
             "task_state_store": SimpleNamespace(get=self._store.get, set=self._store.__setitem__),
         }
+        operator.labels = {**operator.labels, "sparkify/cleared": str(cleared)}
         operator.name = operator._set_name(operator.name)
         operator.execute_sync(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -177,18 +178,65 @@ def test_a_pod_outlives_a_lost_connection_and_the_next_try_takes_it_over(daily: 
     (pod,) = lost.pods.values()
     assert not lost.checked(pod)
 
-    again = Cluster(daily.get_task("load").prepare_for_execution(), running())
-    again.pods = lost.pods
+    again = _next(lost, daily, running())
     pod.status = ended(0)
     again.execute(daily, try_number=2)
     assert list(again.pods) == [pod.metadata.name]
     assert again.checked(pod)
 
 
-def test_a_task_that_is_cleared_runs_anew(daily: Any, operator: Any) -> None:
+def test_a_pod_whose_end_airflow_was_not_told_is_not_run_again(daily: Any, operator: Any) -> None:
     first = Cluster(operator, ended(0))
-    first.execute(daily)
-    again = Cluster(daily.get_task("load").prepare_for_execution(), ended(0))
-    again.pods = first.pods
+    first.execute(daily)  # and then its process was killed
+    again = _next(first, daily, ended(0))
+    again.execute(daily, try_number=2)
+    assert len(again.pods) == 1
+
+
+@pytest.mark.parametrize("exit_code", [1, 99])
+def test_nor_is_one_whose_failure_or_skip_airflow_was_not_told(
+    daily: Any, operator: Any, exit_code: int
+) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
+    first = Cluster(operator, ended(exit_code))
+    with pytest.raises(AirflowException) as told:
+        first.execute(daily)
+    again = _next(first, daily, ended(0))
+    with pytest.raises(type(told.value)):
+        again.execute(daily, try_number=2)
+    assert len(again.pods) == 1
+
+
+@pytest.mark.parametrize("exit_code", [75, 143])
+def test_a_failure_that_may_pass_is_followed_by_another_pod(
+    daily: Any, operator: Any, failure: Callable[[Cluster], str], exit_code: int
+) -> None:
+    first = Cluster(operator, ended(exit_code))
+    failure(first)
+    again = _next(first, daily, ended(0))
     again.execute(daily, try_number=2)
     assert len(again.pods) == 2
+
+
+def test_a_task_that_was_cleared_runs_anew(daily: Any, operator: Any) -> None:
+    first = Cluster(operator, ended(0))
+    first.execute(daily)
+    again = _next(first, daily, ended(0))
+    again.execute(daily, try_number=2, cleared=1)
+    assert len(again.pods) == 2
+
+
+def test_a_run_that_was_deleted_and_made_again_runs_anew(daily: Any, operator: Any) -> None:
+    first = Cluster(operator, ended(0))
+    first.execute(daily)
+    again = _next(first, daily, ended(0))
+    again.execute(daily, started=datetime.now(UTC) + timedelta(seconds=1))
+    assert len(again.pods) == 2
+
+
+def _next(cluster: Cluster, daily: Any, status: Any) -> Cluster:
+    """The cluster as another try of the task finds it; a pod that is made has the status."""
+    after = Cluster(daily.get_task("load").prepare_for_execution(), status)
+    after.pods = cluster.pods
+    return after

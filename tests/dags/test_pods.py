@@ -106,7 +106,7 @@ def test_a_pod_ends_by_itself_when_airflow_is_down_but_not_before_airflow_would_
 
 
 def test_a_pod_is_found_by_its_step_and_day(task: Any, pod: Any) -> None:
-    expected = {"sparkify/step": task.task_id}
+    expected = {"sparkify/step": task.task_id, "sparkify/cleared": "0"}
     if "--date" in task.arguments:
         expected["sparkify/day"] = "2018-11-03"
     ours = {name: value for name, value in pod.metadata.labels.items() if name.startswith("sparkify/")}

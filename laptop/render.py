@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -76,7 +77,10 @@ def _tasks(dag: Any, context: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 f"{task.task_id}: only tasks that need the success of all before them can run here"
             )
         rendered = task.prepare_for_execution()
-        rendered.render_template_fields({**context, "dag": dag, "task": rendered, "params": dict(dag.params)})
+        run = SimpleNamespace(run_id=context["run_id"], clear_number=0)
+        rendered.render_template_fields(
+            {**context, "dag": dag, "dag_run": run, "task": rendered, "params": dict(dag.params)}
+        )
         yield {
             "task_id": task.task_id,
             "arguments": rendered.arguments,

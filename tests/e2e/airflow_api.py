@@ -38,10 +38,10 @@ class Airflow:
     def close(self) -> None:
         self._forward.close()
 
-    def command(self, *arguments: str) -> str:
-        """`airflow …` in the pod of the API server."""
-        pod = f"deployment/{RELEASE}-airflow-api-server"
-        return kubectl("exec", "-n", NAMESPACE, pod, "-c", "api-server", "--", "airflow", *arguments)
+    def command(self, *arguments: str, exit_code: int = 0) -> str:
+        """`airflow …`, where docs/operations.md has people run it."""
+        pod = ("-n", NAMESPACE, f"deployment/{RELEASE}-airflow-scheduler", "-c", "scheduler")
+        return kubectl("exec", *pod, "--", "airflow", *arguments, exit_code=exit_code)
 
     def get(self, path: str, **query: Any) -> Any:
         return self._call("GET", path + (f"?{urllib.parse.urlencode(query)}" if query else ""))

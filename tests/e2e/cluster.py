@@ -26,13 +26,13 @@ RELEASE, NAMESPACE, JOBS = SETTINGS.release, SETTINGS.namespace, SETTINGS.worker
 Result = TypeVar("Result")
 
 
-def kubectl(*arguments: str, stdin: str | None = None, timeout: int = 120) -> str:
-    """What the command prints. A failure is an AssertionError with the command and what it said."""
-    return _output(_run([*_kubectl(), *arguments], stdin, timeout))
+def kubectl(*arguments: str, stdin: str | None = None, timeout: int = 120, exit_code: int = 0) -> str:
+    """What the command prints. Another exit code is an AssertionError with the command and what it said."""
+    return _output(_run([*_kubectl(), *arguments], stdin, timeout), exit_code)
 
 
 def helm(*arguments: str, timeout: int = 420) -> str:
-    return _output(_run([tools.program("helm"), "--kube-context", _context(), *arguments], None, timeout))
+    return _output(_run([tools.program("helm"), "--kube-context", _context(), *arguments], None, timeout), 0)
 
 
 def refused(*arguments: str) -> str:
@@ -59,9 +59,9 @@ def _run(command: list[str], stdin: str | None, timeout: int) -> subprocess.Comp
     )
 
 
-def _output(ended: subprocess.CompletedProcess[str]) -> str:
+def _output(ended: subprocess.CompletedProcess[str], exit_code: int) -> str:
     told = f"{' '.join(ended.args)}: exit code {ended.returncode}: {ended.stderr.strip()}"
-    assert ended.returncode == 0, told
+    assert ended.returncode == exit_code, told
     return ended.stdout
 
 

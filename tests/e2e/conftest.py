@@ -48,7 +48,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 @pytest.fixture(scope="session")
 def pipeline(source: Source, warehouse: Warehouse) -> Iterator[Pipeline]:
     with closing(Airflow()) as airflow, PodWatch().running() as pods:
-        yield Pipeline(airflow, pods, source, warehouse)
+        made = Pipeline(airflow, pods, source, warehouse)
+        made.until_there()
+        yield made
 
 
 @pytest.fixture

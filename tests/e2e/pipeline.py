@@ -28,11 +28,15 @@ class Pipeline:
     def days(self) -> list[str]:
         return sorted(self.source.events)
 
+    def until_there(self) -> None:
+        """Wait until Airflow has read the DAGs."""
+        for dag in (DAILY, TABLES):
+            wait_until(f"Airflow has the DAG {dag}", 300, partial(self.airflow.dag, dag))
+
     def reset(self) -> None:
         """As after the installation: no runs, no pods, no tables; the files are in the bucket."""
         self.airflow.cancel_backfills(DAILY)
         for dag in (DAILY, TABLES):
-            wait_until(f"Airflow has the DAG {dag}", 180, partial(self.airflow.dag, dag))
             for run in self.airflow.runs(dag):
                 self.airflow.delete(f"dags/{dag}/dagRuns/{quoted(run)}")
             self.airflow.patch(f"dags/{dag}", is_paused=False)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from tests.e2e.cluster import JOBS, NAMESPACE, RELEASE, helm, kubectl, objects, wait_until
 from tests.e2e.conftest import Say
@@ -65,7 +66,7 @@ def test_a_warehouse_that_pods_cannot_reach(loaded: Pipeline, say: Say) -> None:
         )
         run = loaded.airflow.trigger(TABLES)
         log = first_failure(loaded, TABLES, run, "tables_create")
-    assert "5440, database dev, user awsuser cannot be reached" in log, log
+    assert "warehouse localhost:5439, database dev, user awsuser cannot be reached" in log, log
     assert "check SPARKIFY_WAREHOUSE_HOST, _PORT, the network, and that the warehouse is up" in log, log
     loaded.ends(TABLES, run, "success")
     say("the task's log says what is not reached and what to check; green once it is right", "so")
@@ -73,11 +74,13 @@ def test_a_warehouse_that_pods_cannot_reach(loaded: Pipeline, say: Say) -> None:
 
 def test_settings_that_are_wrong(loaded: Pipeline, say: Say) -> None:
     with put_back("configmap", WORKER):
-        kubectl("patch", "configmap", WORKER, "-n", JOBS, "-p", '{"data": {"SPARKIFY_MAX_BAD_RATIO": "2"}}')
+        set_to("SPARKIFY_COPY_ROLE", "loader")
         run = loaded.airflow.trigger(TABLES)
         tasks = loaded.ends(TABLES, run, "failed")
     log = loaded.airflow.log(TABLES, run, "tables_create", 1)
-    assert "settings: SPARKIFY_MAX_BAD_RATIO='2' is not a number from 0 to 1" in log, log
+    assert (
+        "settings: SPARKIFY_COPY_ROLE='loader' is neither the ARN of an IAM role nor the word default" in log
+    ), log
     assert tasks["tables_create"].tries == 1
     say("failed without a retry, the task's log names the setting", f"so; {tasks['tables_create']}")
 
@@ -114,9 +117,6 @@ def test_a_day_without_files_fails_after_its_retries(loaded: Pipeline, say: Say)
 def test_a_dag_that_does_not_import(loaded: Pipeline, say: Say) -> None:
     processor = f"{RELEASE}-airflow-dag-processor"
 
-    def import_errors() -> str:
-        return loaded.airflow.command("dags", "list-import-errors", "--output", "plain")
-
     told = "SPARKIFY_WORKER_IMAGE='worker:latest' is not of the form repository@sha256:digest"
     with put_back("deployment", processor, NAMESPACE):
         kubectl(
@@ -127,13 +127,25 @@ def test_a_dag_that_does_not_import(loaded: Pipeline, say: Say) -> None:
             180,
             lambda: loaded.airflow.get("importErrors")["total_entries"] >= 2,
         )
-        assert told in " ".join(import_errors().split())
+        said = loaded.airflow.command("dags", "list-import-errors", "--output", "json", exit_code=1)
+        errors = json.loads(said[said.index("[") :])
+    assert sorted(Path(error["filepath"]).name for error in errors) == [
+        "sparkify_daily.py",
+        "sparkify_tables.py",
+    ]
+    assert all(told in error["error"] for error in errors), errors
     wait_until(
         "the import errors are gone", 180, lambda: loaded.airflow.get("importErrors")["total_entries"] == 0
     )
     for dag in (DAILY, TABLES):
         wait_until(f"{dag} is back", 60, partial(is_there, loaded, dag))
     say("airflow dags list-import-errors names what is wrong, of both DAGs; gone once it is right", "so")
+
+
+def set_to(setting: str, value: str) -> None:
+    """As `kubectl edit` would. Of a setting that the ConfigMap has: others would stay when it is put back."""
+    change = json.dumps({"data": {setting: value}})
+    kubectl("patch", "configmap", WORKER, "-n", JOBS, "-p", change)
 
 
 def rolled_out() -> None:

@@ -58,12 +58,13 @@ class Airflow:
     def delete(self, path: str) -> None:
         self._call("DELETE", path)
 
-    def dag(self, name: str) -> dict[str, Any] | None:
+    def has(self, dag: str) -> bool:
+        """Whether it has read the DAG, without an import error since."""
         try:
-            return self.get(f"dags/{name}")  # type: ignore[no-any-return]
+            return not self.get(f"dags/{dag}")["is_stale"]
         except urllib.error.HTTPError as error:
             if error.code == 404:
-                return None
+                return False
             raise
 
     def runs(self, dag: str) -> dict[str, str]:

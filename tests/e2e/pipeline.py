@@ -31,7 +31,7 @@ class Pipeline:
     def until_there(self) -> None:
         """Wait until Airflow has read the DAGs."""
         for dag in (DAILY, TABLES):
-            wait_until(f"Airflow has the DAG {dag}", 300, partial(self.airflow.dag, dag))
+            wait_until(f"Airflow has the DAG {dag}", 300, partial(self.airflow.has, dag))
 
     def reset(self) -> None:
         """As after the installation: no runs, no pods, no tables; the files are in the bucket."""

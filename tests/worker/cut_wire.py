@@ -57,6 +57,10 @@ class _Connection(socketserver.BaseRequestHandler):
                 for side in (client, warehouse):
                     with suppress(OSError):
                         socket.socket.shutdown(side, socket.SHUT_WR)
+                asking.join(2)
+                # A client that failed may keep its end open until its objects are collected.
+                with suppress(OSError):
+                    socket.socket.shutdown(client, socket.SHUT_RDWR)
                 asking.join()
 
 

@@ -120,6 +120,16 @@ def test_the_scheduler_killed(loaded: Pipeline, say: Say) -> None:
     say("the next scheduler goes on with the same pod; green; tables and ledger equal the files", seen)
 
 
+def test_the_scheduler_rolled_out_anew(loaded: Pipeline, say: Say) -> None:
+    run = copying(loaded, loaded.days[9 % len(loaded.days)], seconds=20)
+    scheduler = f"deployment/{RELEASE}-airflow-scheduler"
+    kubectl("rollout", "restart", scheduler, "-n", NAMESPACE)
+    kubectl("rollout", "status", scheduler, "-n", NAMESPACE, "--timeout=300s", timeout=320)
+    seen = recovered(loaded, run)
+    assert [pod.name for pod in loaded.pods.pods(run.id, "stage_events")] == [run.pod.name]
+    say("as every upgrade does: the pod is waited for; green; tables and ledger equal the files", seen)
+
+
 def test_the_warehouse_restarted(loaded: Pipeline, say: Say) -> None:
     run = copying(loaded, loaded.days[7 % len(loaded.days)])
     restart_warehouse()

@@ -135,6 +135,7 @@ def _fill(setting: Setting, database: str) -> None:
     connection.commit()
     connection.autocommit = True
     for table in _FILLED:
+        cursor.execute(f"vacuum {table}")
         cursor.execute(f"analyze {table}")
     connection.close()
 

@@ -94,9 +94,10 @@ def create(reader: Reader, temporary: bool) -> Statement:
     attributes = _attributes(reader)
     reader.end()
     create = f"{head} {name} ({', '.join([column.sql for column in columns] + parts)})"
-    indexes = _indexes(name, columns, attributes, keys)
+    indexed = _indexed(columns, attributes, keys)
+    indexes = [f"CREATE INDEX ON {name} ({', '.join(index)})" for index in indexed]
     if not temporary:
-        indexes += _zone_maps(name, columns)
+        indexes += _zone_maps(name, columns, indexed)
     return Statement("definition", _with_indexes(create, name, temporary, missing, indexes), "CREATE TABLE")
 
 
@@ -130,7 +131,8 @@ def _with_indexes(create: str, name: str, temporary: bool, missing: bool, indexe
     return f"DO $redshift$ BEGIN {body} END $redshift$"
 
 
-def _indexes(name: str, columns: list[_Column], attributes: _Attributes, keys: list[list[str]]) -> list[str]:
+def _indexed(columns: list[_Column], attributes: _Attributes, keys: list[list[str]]) -> list[list[str]]:
+    """The columns of each index: the sort key, the distribution key and the declared keys."""
     sortkey = [column.name for column in columns if column.sortkey] or attributes.sortkey
     distkey = [column.name for column in columns if column.distkey] or (
         [attributes.distkey] if attributes.distkey else []
@@ -150,15 +152,20 @@ def _indexes(name: str, columns: list[_Column], attributes: _Attributes, keys: l
     for index in wanted:
         if index and index not in unique:
             unique.append(index)
-    return [f"CREATE INDEX ON {name} ({', '.join(index)})" for index in unique]
+    return unique
 
 
-def _zone_maps(name: str, columns: list[_Column]) -> list[str]:
-    """The least and greatest value of each run of pages, as Redshift keeps them of each block."""
-    mapped = [column.name for column in columns if column.type.name in _ZONE_MAPPED]
+def _zone_maps(name: str, columns: list[_Column], indexes: list[list[str]]) -> list[str]:
+    """The least and greatest value of each run of pages, as Redshift keeps them of each block.
+
+    A column that leads an index needs none.
+    """
+    led = {index[0] for index in indexes}
+    mapped = [c.name for c in columns if c.type.name in _ZONE_MAPPED and c.name not in led]
     if not mapped:
         return []
-    return [f"CREATE INDEX ON {name} USING brin ({', '.join(mapped)}) WITH (pages_per_range = 32)"]
+    options = "pages_per_range = 32, autosummarize = on"
+    return [f"CREATE INDEX ON {name} USING brin ({', '.join(mapped)}) WITH ({options})"]
 
 
 def _table_part(reader: Reader, columns: list[_Column], parts: list[str], keys: list[list[str]]) -> None:

@@ -48,14 +48,15 @@ def test_every_table_attribute_is_accepted(ask: Ask) -> None:
 
 def test_sort_distribution_and_declared_keys_and_blocks_become_indexes(ask: Ask) -> None:
     ask("""
-        create table songplays (id int primary key, day date, user_id int unique, title varchar(9))
+        create table songplays (
+            id int primary key, day date, user_id int unique, title varchar(9), session_id bigint)
         distkey (user_id) compound sortkey (day, id)
     """)
     indexes = ask("select indexdef from pg_indexes where tablename = 'songplays' order by 1")
     assert [index.rpartition(" USING ")[2] for (index,) in indexes] == [
         "btree (day, id)",
-        "brin (id, day, user_id) WITH (pages_per_range='32')",
         "btree (id)",
+        "brin (session_id) WITH (pages_per_range='32', autosummarize='on')",
         "btree (user_id)",
     ]
 

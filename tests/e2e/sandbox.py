@@ -51,17 +51,17 @@ class Source:
     def correct(self, day: str) -> None:
         """Deliver a day's file again with other content, so that a run which does nothing would show.
 
-        The first time five lines are missing at its end and its first play has another level; the next time
-        it is the original again.
+        The first time its last lines are missing, and what is then the last play has another level; the next
+        time it is the original again. (The demo's other plays may have copies on other days.)
         """
         if self.events[day] != self.original[day]:
             self.events[day] = self.original[day]
         else:
             lines = self.original[day].split(b"\n")[:-6]
-            first = next(number for number, line in enumerate(lines) if b'"NextSong"' in line)
-            event = json.loads(lines[first])
+            last = max(number for number, line in enumerate(lines) if b'"NextSong"' in line)
+            event = json.loads(lines[last])
             event["level"] = "free" if event["level"] == "paid" else "paid"
-            lines[first] = json.dumps(event).encode()
+            lines[last] = json.dumps(event).encode()
             self.events[day] = b"\n".join(lines) + b"\n"
         with self._client() as client:
             client.put_object(Bucket=BUCKET, Key=event_key(day), Body=self.events[day])

@@ -26,7 +26,7 @@ def test_an_image_that_cannot_be_pulled_then_a_rollback(loaded: Pipeline, say: S
         "helm/sparkify",
         "-n",
         NAMESPACE,
-        "--reuse-values",
+        "--reset-then-reuse-values",
         "--set",
         f"global.worker.image={image}",
     )

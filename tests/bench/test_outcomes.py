@@ -32,7 +32,8 @@ def wrong(found: dict[str, int]) -> dict[str, int]:
 @pytest.mark.parametrize(("code", "state"), [(0, "success"), (1, "failed"), (99, "skipped")])
 def test_nothing_is_wrong_when_all_ends_as_meant(code: int, state: str) -> None:
     task = f"end_{code}_1_7"
-    found = compare([a_try(1, state, final=True, task=task)], [a_pod(code, task=task)])
+    another = a_pod(0, labels={"run_id": "another", "task_id": task})
+    found = compare([a_try(1, state, final=True, task=task)], [a_pod(code, task=task), another])
     assert found["tasks"] == found["tries"] == found["pods"] == 1
     assert wrong(found) == {}
 

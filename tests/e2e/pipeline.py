@@ -43,7 +43,8 @@ class Pipeline:
         kubectl("delete", "pods", "--all", "-n", JOBS, "--wait", "--timeout=180s", timeout=200)
         self.pods.forget()
         self.warehouse.disarm()
-        dropped = command.run(("tables", "drop", "--yes"), {**os.environ, **self.warehouse.environment()})
+        environment = {**os.environ, **self.warehouse.environment()}
+        dropped = command.end(command.start(("tables", "drop", "--yes"), environment))
         assert dropped.code == 0, dropped.log
         self.source.fill()
 

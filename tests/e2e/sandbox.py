@@ -173,8 +173,9 @@ def expected_ledger(events: dict[str, bytes], songs: dict[str, bytes]) -> dict[s
     files = {event_key(day): body for day, body in events.items()} | songs
     staged = set()
     for key, body in files.items():
-        lines = len([line for line in body.split(b"\n") if line.strip()])
-        bad = lines - sum(1 for _ in oracle.lines(body))
+        each = body.removesuffix(b"\n").split(b"\n") if body else []
+        bad = sum(bool(line.strip()) for line in each) - sum(1 for _ in oracle.lines(body))
+        lines = len(each)
         staged.add((key, hashlib.md5(body).hexdigest(), len(body), lines, bad))
     return {"staged files": staged, "days in step": {(day,) for day in events}}
 

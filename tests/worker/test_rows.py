@@ -58,14 +58,15 @@ def parsed(rules: Rules, block: bytes, first_line: int = 1, slowly: bool = False
 
 
 def assert_same(rules: Rules, block: list[bytes]) -> None:
-    together = parsed(rules, b"\n".join(block))
-    slowly = parsed(rules, b"\n".join(block), slowly=True)
-    apart = [parsed(rules, line, number) for number, line in enumerate(block, 1)]
+    lines = [*(line + b"\n" for line in block[:-1]), block[-1]]
+    together = parsed(rules, b"".join(lines))
+    slowly = parsed(rules, b"".join(lines), slowly=True)
+    apart = [parsed(rules, line, number) for number, line in enumerate(lines, 1)]
     assert b"".join(together.rows) == b"".join(slowly.rows) == b"".join(b"".join(one.rows) for one in apart)
     assert sorted(together.bad) == sorted(slowly.bad) == sorted(bad for one in apart for bad in one.bad)
     assert together.lines == slowly.lines == sum(one.lines for one in apart)
     assert together.loaded == sum(one.loaded for one in apart) == b"".join(together.rows).count(b"\n")
-    assert together.loaded + len(together.bad) == together.lines
+    assert together.loaded + len(together.bad) + together.blank == together.lines
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

@@ -269,7 +269,7 @@ def test_a_byte_order_mark_line_ends_of_windows_and_blank_lines_do_no_harm(
         [4, 4],
         [6, 6],
     ]
-    assert rows(warehouse, "select lines, loaded, quarantined from staged_files") == [[4, 3, 1]]
+    assert rows(warehouse, "select lines, loaded, quarantined, blank from staged_files") == [[6, 3, 1, 2]]
     assert raw_lines(pipeline, warehouse) == [b"bad\r"]
 
 

@@ -95,7 +95,7 @@ def test_what_an_earlier_failed_run_left_is_never_loaded_and_is_removed(
     assert staging_keys(pipeline) == others
 
 
-def test_parts_that_the_warehouse_refuses_are_explained_and_nothing_is_half_loaded(
+def test_what_copy_refuses_is_traced_to_its_source_line_and_nothing_is_half_loaded(
     pipeline: Pipeline, warehouse: Any
 ) -> None:
     pipeline.put_day(DAY, line() + "\n")
@@ -113,11 +113,16 @@ def test_parts_that_the_warehouse_refuses_are_explained_and_nothing_is_half_load
         "content_hash char(32))"
     )
     warehouse.commit()
-    pipeline.put_day(DAY, line(page="Home") + "\n" + line(page="Logout") + "\n")
+    pipeline.put_day(DAY, line(page="Home") + "\n\nbad\n" + line(page="Logout", userId="7") + "\n")
     ended = stage(pipeline)
     assert ended.code == 1
-    message = ended.log.splitlines()[-1]
-    assert re.search(r"rows/part-00000\.zst line 2, page: .*length exceeds", message), message
+    message = re.sub(r"^\S+ +|[0-9a-f]{32}|  step=.*", "", ended.log.splitlines()[-1])
+    part = f"{pipeline.environment['SPARKIFY_STAGING']}/events/{DAY}//rows/part-00000.zst"
+    assert message == (
+        f'ERROR   COPY refused {FILE}:4 column page varchar(4), value "Logout": '
+        f"String length exceeds DDL length, error 1204 ({part} line 2); staging is as it was; "
+        "the rules let pass what the table cannot take: compare it with sql/staging/events/create.sql"
+    )
     assert rows(warehouse, "select source_file, etag, version from staged_files") == before
     assert rows(warehouse, "select * from staging_events") == []
 

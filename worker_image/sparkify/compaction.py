@@ -54,6 +54,7 @@ class SourceFile:
     lines: int = 0
     loaded: int = 0
     quarantined: int = 0
+    blank: int = 0
 
 
 @dataclass
@@ -63,12 +64,24 @@ class Compacted:
     version: str
     files: list[SourceFile]
     touched: CopySource | None = None
+    part_lines: CopySource | None = None
+    ranges: int = 0
     rows: CopySource | None = None
     quarantine: CopySource | None = None
 
     @property
     def loaded(self) -> int:
         return sum(file.loaded for file in self.files)
+
+
+@dataclass
+class _Range:
+    """Lines of a file, first to last, whose good ones are in one part."""
+
+    part: str
+    file: str
+    first: int
+    last: int
 
 
 @dataclass
@@ -106,6 +119,7 @@ class Compaction:
         )
         self.unknown: Counter[str] = Counter()
         self._indexed: CopySource | None = None
+        self._ranges: list[_Range] = []
 
     async def run(self, files: Sequence[SourceFile]) -> None:
         size = sum(file.listed.size for file in files if file.listed)
@@ -202,44 +216,76 @@ class Compaction:
     async def _drain(self, slot: _Slot) -> None:
         while job := await slot.waiting.get():
             file, block, order = job
+            first = order.first_line or slot.next_line
             pressed = await slot.press.press(block, order)
             slot.next_line = pressed.next_line
             file.lines += pressed.lines
             file.loaded += pressed.loaded
+            file.blank += pressed.blank
             file.quarantined += len(pressed.bad)
             for name, lines in pressed.unknown.items():
                 if name in self.unknown or len(self.unknown) < _UNKNOWN_NAMES:
                     self.unknown[name] += lines
-            await self._write(slot, pressed.compressed, pressed.loaded, order.end)
+            part = await self._write(slot, pressed.compressed, pressed.loaded, order.end)
+            if part and pressed.loaded:
+                self._travel(part, file.key, first, pressed.next_line - 1)
             await self.quarantine.add(file.key, pressed.bad)
             slot.waiting.task_done()
         pressed = await slot.press.press(b"", Order((), 1, end=True))
         await self._write(slot, pressed.compressed, 0, end=True)
 
-    async def _write(self, slot: _Slot, compressed: bytes, rows: int, end: bool) -> None:
+    async def _write(self, slot: _Slot, compressed: bytes, rows: int, end: bool) -> str | None:
+        """Add to the slot's part; its key, None where there is neither a part nor a row to begin one."""
         if slot.upload is None:
             if not rows:
-                return  # the end of a part without rows
+                return None  # the end of a part without rows
             slot.upload = self.parts.open()
+        key = slot.upload.key
         await slot.upload.write(compressed)
         if end:
             await slot.upload.close()
             slot.upload = None
+        return key
+
+    def _travel(self, part: str, file: str, first: int, last: int) -> None:
+        """Note in which part a file's lines are."""
+        before = self._ranges[-1] if self._ranges else None
+        if before and (before.part, before.file, before.last + 1) == (part, file, first):
+            before.last = last
+        else:
+            self._ranges.append(_Range(part, file, first, last))
 
     async def finish(self, files: list[SourceFile]) -> Compacted:
         """Write what COPY needs besides the parts."""
-        touched = Parts(self._staging, f"{self._prefix}files/", range(6))
-        if files:
-            rows = [
-                (file.key, file.listed.etag, file.listed.size, file.lines, file.loaded, file.quarantined)
-                if file.listed
-                else (file.key, None, None, None, None, None)
-                for file in files
-            ]
-            await touched.write([msgspec.json.Encoder().encode_lines(rows)])
+        rows = [
+            (file.key, each.etag, each.size, file.lines, file.loaded, file.quarantined, file.blank)
+            if (each := file.listed)
+            else (file.key, *[None] * 6)
+            for file in files
+        ]
+        day = str(self._source.day) if self._source.day else None
+        url = self._staging.location.url
+        ranges = [
+            (self._source.name, day, each.file, each.first, each.last, url(each.part), self._version)
+            for each in self._ranges
+        ]
         return Compacted(
-            self._version, files, await touched.finish(), await self.parts.finish(), self._indexed
+            self._version,
+            files,
+            await self._written("files/", 7, rows),
+            await self._written("lines/", 7, ranges),
+            len(ranges),
+            await self.parts.finish(),
+            self._indexed,
         )
+
+    async def _written(
+        self, folder: str, columns: int, rows: Sequence[tuple[object, ...]]
+    ) -> CopySource | None:
+        parts = Parts(self._staging, self._prefix + folder, range(columns))
+        if rows:
+            await parts.write([msgspec.json.Encoder().encode_lines(rows)])
+        return await parts.finish()
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

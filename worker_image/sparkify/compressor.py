@@ -1,4 +1,4 @@
-"""Compresses rows for COPY."""
+"""Compresses rows for COPY, and reads them again."""
 
 from collections.abc import Sequence
 
@@ -24,3 +24,13 @@ class Compressor:
         rest = self._frame.flush()
         self._frame = self._compressor.compressobj()
         return rest
+
+
+class Decompressor:
+    """Reads one part from its buffers."""
+
+    def __init__(self) -> None:
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+
+    def add(self, buffer: bytes) -> bytes:
+        return self._frame.decompress(buffer)

@@ -84,6 +84,8 @@ def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
     execute("ledger/loads/insert")
     execute("ledger/loaded_days/delete")
     execute("ledger/loaded_days/insert")
+    execute("ledger/loaded_songs/delete")
+    execute("ledger/loaded_songs/insert")
 
     retitled = execute("changes/changed_songs/insert") > 0
     if retitled:

@@ -1,12 +1,12 @@
-"""Writes rows to S3 for COPY: compressed parts, their manifest and their JSONPaths."""
+"""Rows in S3 for COPY: compressed parts, their manifest and their JSONPaths."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from sparkify.compressor import Compressor
-from sparkify.objects import Bucket, Upload
+from sparkify.compressor import Compressor, Decompressor
+from sparkify.objects import Bucket, Object, Upload
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,14 @@ class Parts:
         )
         await self._bucket.put(manifest, msgspec.json.encode({"entries": entries}))
         return CopySource(location.url(manifest), location.url(jsonpaths))
+
+
+async def rows(bucket: Bucket, listed: Sequence[Object]) -> AsyncIterator[bytes]:
+    """The rows of parts, one after the other: each a JSON array with its line's end."""
+    for part in listed:
+        decompressor = Decompressor()
+        rest = b""
+        async for buffer in bucket.stream(part):
+            *whole, rest = (rest + decompressor.add(buffer)).split(b"\n")
+            for row in whole:
+                yield row + b"\n"

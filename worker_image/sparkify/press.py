@@ -41,6 +41,7 @@ class Pressed(msgspec.Struct, array_like=True):
     compressed: bytes
     lines: int
     loaded: int
+    blank: int
     next_line: int
     bad: list[Bad]
     unknown: dict[str, int]
@@ -60,7 +61,15 @@ class Press:
         compressed = self._compressor.add(parsed.rows)
         if order.end:
             compressed += self._compressor.end()
-        return Pressed(compressed, parsed.lines, parsed.loaded, parsed.next_line, parsed.bad, parsed.unknown)
+        return Pressed(
+            compressed,
+            parsed.lines,
+            parsed.loaded,
+            parsed.blank,
+            parsed.next_line,
+            parsed.bad,
+            parsed.unknown,
+        )
 
 
 def _serve(memory: mmap.mmap, press: Press, orders: BinaryIO, results: BinaryIO) -> None:

@@ -68,6 +68,7 @@ class Parsed:
     rows: list[bytes] = field(default_factory=list)
     lines: int = 0
     loaded: int = 0
+    blank: int = 0
     next_line: int = 1
     bad: list[Bad] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
@@ -198,6 +199,8 @@ class Parser:
         records, numbers = [], []
         for number, line in enumerate(lines, parsed.next_line - len(lines)):
             if line.isspace():
+                parsed.lines += 1
+                parsed.blank += 1
                 continue
             found: msgspec.Struct | Problem
             if (size := len(line.removesuffix(b"\n"))) > LONGEST:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
-from sparkify import naming, sources, warehouse
+from sparkify import naming, refusals, sources, warehouse
 from sparkify.compaction import Compacted, Compaction, SourceFile
 from sparkify.errors import DataError, NothingToDo, PassingError, SparkifyError, Terminated
 from sparkify.log import Log
@@ -28,7 +28,7 @@ from sparkify.objects import Bucket, Changed, Object
 from sparkify.parts import CopySource
 from sparkify.settings import Settings
 from sparkify.sources import Source
-from sparkify.statements import literal, statement
+from sparkify.statements import literal
 from sparkify.warehouse import Transaction
 
 Result = TypeVar("Result")
@@ -141,7 +141,7 @@ class _Stage:
                 if compacted is None:
                     self._log.info("staged already: nothing changed")
                     return
-                dead, alive = self._commit(compacted, staged)
+                dead, alive = self._commit(compacted, staged, staging)
             except (Changed, _Overtaken) as reason:
                 self._log.warning("beginning again", reason=str(reason))
                 continue
@@ -206,6 +206,7 @@ class _Stage:
             lines=sum(file.lines for file in files),
             loaded=compacted.loaded,
             quarantined=compaction.quarantine.lines,
+            blank=sum(file.blank for file in files) or None,
             parts=compaction.parts.count,
             bytes=compaction.parts.size,
             seconds=time.monotonic() - started,
@@ -227,7 +228,7 @@ class _Stage:
             return
         touched = {file.key for file in files}
         others = [counts for key, counts in staged.lines.items() if key not in touched]
-        lines = sum(file.lines for file in files) + sum(count for count, _ in others)
+        lines = sum(file.lines - file.blank for file in files) + sum(count for count, _ in others)
         bad = quarantine.lines + sum(count for _, count in others)
         reasons = ", ".join(f"{reason} {count}" for reason, count in quarantine.reasons.most_common())
         examples = "; ".join(quarantine.examples)
@@ -241,7 +242,7 @@ class _Stage:
             "quarantined lines", lines=quarantine.lines, reasons=reasons, first=examples, at=quarantine.url
         )
 
-    def _commit(self, compacted: Compacted, staged: _Staged) -> tuple[set[str], set[str]]:
+    def _commit(self, compacted: Compacted, staged: _Staged, staging: Bucket) -> tuple[set[str], set[str]]:
         """Replace what is staged; versions that nothing names any more, and those of the quarantine."""
         started = time.monotonic()
         try:
@@ -252,13 +253,20 @@ class _Stage:
                 lambda transaction: self._replace(transaction, compacted, staged),
                 lambda transaction: self._version(transaction) == compacted.version,
             )
-        except DataError as error:
-            with suppress(SparkifyError):
-                if refused := self._load_errors(compacted.version):
-                    error = DataError(f"{error}: {refused}")
-            raise error from None
+        except DataError:
+            if refused := self._refused(staging, compacted.version):
+                raise DataError(
+                    f"COPY refused {refused}; staging is as it was; the rules let pass what the table cannot "
+                    f"take: compare it with sql/staging/{self._source.name}/create.sql"
+                ) from None
+            raise
         self._log.info("committed", rows=compacted.loaded, seconds=time.monotonic() - started)
         return versions
+
+    def _refused(self, staging: Bucket, version: str) -> str:
+        with suppress(SparkifyError):
+            return refusals.explain(self._settings, self._log, staging, self._source, version)
+        return ""
 
     def _replace(
         self, transaction: Transaction, compacted: Compacted, staged: _Staged
@@ -278,6 +286,8 @@ class _Stage:
         self._copy(transaction, "ledger/touched_files/copy", compacted.touched, len(compacted.files))
         transaction.execute(f"staging/{name}/delete", **parameters)
         self._copy(transaction, f"staging/{name}/copy", compacted.rows, compacted.loaded)
+        transaction.execute("ledger/staged_parts/delete", **parameters)
+        self._copy(transaction, "ledger/staged_parts/copy", compacted.part_lines, compacted.ranges)
         transaction.execute("ledger/quarantine/delete", **parameters)
         quarantined = sum(file.quarantined for file in compacted.files)
         self._copy(transaction, "ledger/quarantine/copy", compacted.quarantine, quarantined)
@@ -311,19 +321,6 @@ class _Stage:
                 f"COPY from {source.manifest} loaded {copied} rows of {rows}; nothing is changed, "
                 "and the parts are still there to be looked into"
             )
-
-    def _load_errors(self, version: str) -> str:
-        """What the warehouse kept of why it refused this version's parts."""
-        query = statement(self._settings.sql, "ledger/load_errors/select")
-        rows = warehouse.read(
-            self._settings,
-            self._log,
-            lambda transaction: transaction.select(query, pattern=f"%/{version}/%")[1],
-        )
-        return "; ".join(
-            f"{str(file).strip()} line {line}, {str(column).strip()}: {str(message).strip()}"
-            for file, line, column, message in rows
-        )
 
     async def _clear(self, staging: Bucket, own: str, dead: set[str], alive: set[str]) -> None:
         """Delete this version's parts, and what versions before it left."""

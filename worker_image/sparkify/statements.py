@@ -20,6 +20,12 @@ class Statement:
     def parameters(self) -> frozenset[str]:
         return frozenset(name for name in _TOKENS.findall(self.text) if name)
 
+    @property
+    def copied_columns(self) -> list[str]:
+        """The columns that a COPY names."""
+        match = re.search(r"^copy \w+ \(([^)]*)\)", self.text, re.MULTILINE)
+        return [name.strip() for name in match[1].split(",")] if match else []
+
     def with_literals(self, literals: Mapping[str, str]) -> str:
         """The text with each parameter replaced by SQL text.
 

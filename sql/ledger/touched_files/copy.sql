@@ -6,7 +6,8 @@ copy touched_files (
     size,
     lines,
     loaded,
-    quarantined
+    quarantined,
+    blank
 )
 from :manifest
 iam_role :copy_role

@@ -6,5 +6,6 @@ create temp table touched_files (
     size bigint,
     lines bigint,
     loaded bigint,
-    quarantined bigint
+    quarantined bigint,
+    blank bigint
 );

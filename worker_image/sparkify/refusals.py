@@ -1,0 +1,77 @@
+"""What COPY refused: from the line of a part, as the warehouse tells it, back to the line of the source."""
+
+import asyncio
+import json
+from contextlib import suppress
+
+import msgspec
+
+from sparkify import parts, warehouse
+from sparkify.errors import SparkifyError
+from sparkify.log import Log
+from sparkify.objects import Bucket, Changed
+from sparkify.settings import Settings
+from sparkify.sources import Source
+from sparkify.statements import statement
+
+_MOST = 3
+_LONGEST_VALUE = 100  # characters shown of a value
+
+# The folder of a part → the COPY that reads it.
+_COPIES = {
+    "rows": "staging/{source}/copy",
+    "files": "ledger/touched_files/copy",
+    "lines": "ledger/staged_parts/copy",
+    "index": "ledger/quarantine/copy",
+}
+
+
+def explain(settings: Settings, log: Log, staging: Bucket, source: Source, version: str) -> str:
+    """Each refused line of a stage's parts: source file and line, column, value and the warehouse's reason.
+
+    Empty when the warehouse refused none: what failed is not in the parts. The view is
+    SYS_LOAD_ERROR_DETAIL (Redshift Database Developer Guide); its rows outlive the rollback.
+    """
+    query = statement(settings.sql, "ledger/load_errors/select")
+    found = warehouse.read(
+        settings, log, lambda transaction: transaction.select(query, pattern=f"%/{version}/%")[1]
+    )
+    lines = []
+    for part, number, column, kind, length, code, message in found[:_MOST]:
+        row = None
+        with suppress(SparkifyError, Changed):  # what the warehouse says is known without the part
+            row = asyncio.run(_row(settings, staging, source, part, number))
+        where = f"line {number} of {part}"
+        if row:
+            where = f"{row['source_file']}" + (f":{row['source_line']}" if "source_line" in row else "")
+        what = f" column {column} {kind}{f'({length})' if length else ''}" if column else ""
+        if row and column in row:
+            what += f", value {_shown(row[column])}"
+        place = f" ({part} line {number})" if row else ""
+        lines.append(f"{where}{what}: {message}, error {code}{place}")
+    return "; ".join([*lines, *(["and more"] if len(found) > _MOST else [])])
+
+
+async def _row(
+    settings: Settings, staging: Bucket, source: Source, part: str, number: int
+) -> dict[str, object] | None:
+    """A part's line as column → value; None when it is not there."""
+    key = part.removeprefix(staging.location.url())
+    folder = key.rsplit("/", 2)[-2]
+    if folder not in _COPIES:
+        return None  # the view cuts a path after 256 bytes
+    columns = statement(settings.sql, _COPIES[folder].format(source=source.name)).copied_columns
+    positions = source.positions() if folder == "rows" else range(len(columns))
+    found = [each for each in await staging.list(f"{key.rpartition('/')[0]}/") if each.key == key]
+    place = 0
+    async for row in parts.rows(staging, found):
+        place += 1
+        if place == number:
+            values = msgspec.json.decode(row)
+            return dict(zip(columns, [values[position] for position in positions], strict=True))
+    return None
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… ({len(text)} characters)"

@@ -21,7 +21,9 @@ async def compact(day: date) -> str:
     staging = Bucket(settings.staging, settings.region, "SPARKIFY_STAGING")
     files = [SourceFile(each.key, each) for each in await source.list(f"log_data/{day:%Y/%m}/")]
     log = Log("bench", "bench", str(day))
-    compaction = Compaction(sources.events(day), settings, log, f"bench-{os.getpid()}", source, staging)
+    compaction = Compaction(
+        sources.events(settings.sql, day), settings, log, f"bench-{os.getpid()}", source, staging
+    )
     await compaction.run(files)
     compacted = await compaction.finish(files)
     return f"{compacted.loaded} {compaction.parts.count} {compaction.parts.size}"

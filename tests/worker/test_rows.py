@@ -2,17 +2,22 @@
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkify.events import EventRules
-from sparkify.rows import Parsed, Parser, Rules
-from sparkify.songs import SongRules
+from sparkify import sources
+from sparkify.rows import Parsed, Parser
+from sparkify.sources import Source
 from tests.lines import EVENT, SONG
 from tests.worker.staging import DAY, FILE, MIDNIGHT
+
+SQL = Path(__file__).parents[2] / "sql"
+EVENTS = sources.events(SQL, date.fromisoformat(DAY))
+SONGS = sources.songs(SQL)
 
 TEXTS = st.one_of(
     st.text(max_size=20),
@@ -46,8 +51,8 @@ def lines(draw: st.DrawFn, good: dict[str, object]) -> bytes:
     return f"{{{pairs}}}".encode("utf-8", "surrogatepass")
 
 
-def parsed(rules: Rules, block: bytes, first_line: int = 1, slowly: bool = False) -> Parsed:
-    parser = Parser(rules)
+def parsed(source: Source, block: bytes, first_line: int = 1, slowly: bool = False) -> Parsed:
+    parser = Parser(source.contract, source.rules)
     if slowly:
 
         def refuse(line: bytes) -> Any:
@@ -57,11 +62,11 @@ def parsed(rules: Rules, block: bytes, first_line: int = 1, slowly: bool = False
     return parser.parse(block, (DAY, FILE), first_line)
 
 
-def assert_same(rules: Rules, block: list[bytes]) -> None:
+def assert_same(source: Source, block: list[bytes]) -> None:
     lines = [*(line + b"\n" for line in block[:-1]), block[-1]]
-    together = parsed(rules, b"".join(lines))
-    slowly = parsed(rules, b"".join(lines), slowly=True)
-    apart = [parsed(rules, line, number) for number, line in enumerate(lines, 1)]
+    together = parsed(source, b"".join(lines))
+    slowly = parsed(source, b"".join(lines), slowly=True)
+    apart = [parsed(source, line, number) for number, line in enumerate(lines, 1)]
     assert b"".join(together.rows) == b"".join(slowly.rows) == b"".join(b"".join(one.rows) for one in apart)
     assert sorted(together.bad) == sorted(slowly.bad) == sorted(bad for one in apart for bad in one.bad)
     assert together.lines == slowly.lines == sum(one.lines for one in apart)
@@ -72,17 +77,17 @@ def assert_same(rules: Rules, block: list[bytes]) -> None:
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(lines(EVENT), min_size=1, max_size=6))
 def test_events_come_out_the_same_quickly_slowly_together_and_apart(block: list[bytes]) -> None:
-    assert_same(EventRules(date.fromisoformat(DAY)), block)
+    assert_same(EVENTS, block)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(lines(SONG), min_size=1, max_size=4))
 def test_songs_come_out_the_same_quickly_slowly_together_and_apart(block: list[bytes]) -> None:
-    assert_same(SongRules(), block)
+    assert_same(SONGS, block)
 
 
 def test_a_deeply_nested_line_is_a_bad_line() -> None:
     deep = json.dumps(EVENT)[:-1].encode() + b', "unknown": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
-    found = parsed(EventRules(date.fromisoformat(DAY)), deep + b"\n" + json.dumps(EVENT).encode())
+    found = parsed(EVENTS, deep + b"\n" + json.dumps(EVENT).encode())
     assert [(bad.line, bad.problem.reason) for bad in found.bad] == [(1, "json")]
     assert found.loaded == 1

@@ -27,17 +27,17 @@ def test_a_song_is_staged_with_every_field_its_file_and_its_line(pipeline: Pipel
     assert stage_songs(pipeline).code == 0
     assert rows(warehouse, "select * from staging_songs") == [
         [
-            ONE,
             1,
-            "SOGVQGJ12AB017F169",
-            "Ten Tonne",
             "AR62SOJ1187FB47BB5",
-            "Chase & Status",
-            "London, England",
             51.50632,
             -0.12714,
+            "London, England",
+            "Chase & Status",
+            "SOGVQGJ12AB017F169",
+            "Ten Tonne",
             337.68444,
             2005,
+            ONE,
             1,
             "1dd19ea1a6ecada85146b087ec0f7164",
         ]

@@ -108,7 +108,7 @@ class Compaction:
         self._reading = reading
         self._staging = staging
         self._prefix = f"{source.place}{version}/"
-        self.parts = Parts(staging, f"{self._prefix}rows/", source.positions())
+        self.parts = Parts(staging, f"{self._prefix}rows/", range(source.width))
         self.quarantine = Quarantine(
             staging,
             f"quarantine/{self._prefix}",
@@ -129,9 +129,9 @@ class Compaction:
             slots = []
             for _ in range(processes):
                 press: Pressing = (
-                    await ChildPress.start(self._source.day)
+                    await ChildPress.start(self._settings.sql, self._source.day)
                     if processes > 1
-                    else LocalPress(self._source.rules)
+                    else LocalPress(self._source)
                 )
                 stack.push_async_callback(press.close)
                 slots.append(_Slot(press, asyncio.Queue(maxsize=_WAITING)))

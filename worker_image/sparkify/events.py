@@ -1,62 +1,12 @@
-"""What a line of a day's event file must be."""
+"""What a line of a day's event file must be beyond its contract (sql/staging/events/contract.toml)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, ClassVar
+from typing import Any
 
-import msgspec
-from msgspec import Meta
-
+from sparkify.contract import Contract
 from sparkify.rows import Problem, is_blank
-
-# The columns of staging_events in bytes. The decoder counts characters, of which there are never more: what
-# it lets through is counted exactly where it is not ASCII (sparkify.rows).
-LIMITS = {
-    "artist": 1024,
-    "auth": 64,
-    "firstName": 256,
-    "gender": 16,
-    "lastName": 256,
-    "level": 16,
-    "location": 1024,
-    "method": 16,
-    "page": 64,
-    "song": 1024,
-    "userAgent": 2048,
-    "userId": 64,
-}
-
-_Text16 = Annotated[str, Meta(max_length=16)]
-_Text64 = Annotated[str, Meta(max_length=64)]
-_Text256 = Annotated[str, Meta(max_length=256)]
-_Text1024 = Annotated[str, Meta(max_length=1024)]
-_Text2048 = Annotated[str, Meta(max_length=2048)]
-_Integer = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-_BigInteger = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-
-
-class Event(msgspec.Struct, gc=False, kw_only=True):
-    """An event, its fields in the order in which the source writes them."""
-
-    artist: _Text1024 | None = None
-    auth: _Text64 | None = None
-    firstName: _Text256 | None = None
-    gender: _Text16 | None = None
-    itemInSession: _Integer
-    lastName: _Text256 | None = None
-    length: Annotated[float, Meta(ge=0)] | None = None
-    level: _Text16 | None = None
-    location: _Text1024 | None = None
-    method: _Text16 | None = None
-    page: Annotated[str, Meta(min_length=1, max_length=64)]
-    registration: _BigInteger | Annotated[float, Meta(ge=0, lt=2**63)] | None = None
-    sessionId: _BigInteger
-    song: _Text1024 | None = None
-    status: _Integer | None = None
-    ts: _BigInteger
-    userAgent: _Text2048 | None = None
-    userId: _Text64 | int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +17,8 @@ class EventRules:
     of its file. Who is not logged in has a blank userId, which becomes null; a play needs its user and level.
     """
 
+    contract: Contract
     day: date
-    record: ClassVar[type[msgspec.Struct]] = Event
-    limits: ClassVar[Mapping[str, int]] = LIMITS
 
     @property
     def _bounds(self) -> tuple[int, int]:
@@ -77,7 +26,7 @@ class EventRules:
         first, end = midnight - timedelta(days=1), midnight + timedelta(days=2)
         return int(first.timestamp()) * 1000, int(end.timestamp()) * 1000
 
-    def suspects(self, records: Sequence[Event]) -> list[int]:
+    def suspects(self, records: Sequence[Any]) -> list[int]:
         first, end = self._bounds
         found = []
         for position, event in enumerate(records):
@@ -87,7 +36,7 @@ class EventRules:
                     found.append(position)
                     continue
                 event.registration = int(registration)
-            user, level = event.userId, event.level
+            user, level = event.user_id, event.level
             # A text below "!" is empty or begins with white space or a control character.
             if (
                 type(user) is not str
@@ -100,14 +49,15 @@ class EventRules:
                 found.append(position)
         return found
 
-    def problem(self, record: Event) -> Problem | None:
+    def problem(self, record: Any) -> Problem | None:
         event = record
-        if isinstance(event.userId, int):
-            event.userId = str(event.userId)
-            if len(event.userId) > LIMITS["userId"]:
-                return Problem("size", f"userId has {len(event.userId)} digits")
-        elif is_blank(event.userId):
-            event.userId = None
+        if isinstance(event.user_id, int):
+            event.user_id = str(event.user_id)
+            limit = self.contract.fields["userId"].bytes
+            if limit and len(event.user_id) > limit:
+                return Problem("size", f"userId has {len(event.user_id)} digits")
+        elif is_blank(event.user_id):
+            event.user_id = None
         if isinstance(event.registration, float):
             if event.registration % 1:
                 return Problem("type", "registration: expected a whole number of milliseconds")
@@ -115,7 +65,7 @@ class EventRules:
         if is_blank(event.page):
             return Problem("required", "page is blank")
         if event.page == "NextSong":
-            if event.userId is None:
+            if event.user_id is None:
                 return Problem("required", "userId is blank, and the page is NextSong")
             if is_blank(event.level):
                 return Problem("required", "level is blank, and the page is NextSong")

@@ -11,13 +11,16 @@ import signal
 import struct
 import sys
 from datetime import date
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from sparkify import sources
 from sparkify.compressor import Compressor
 from sparkify.lines import LONGEST
-from sparkify.rows import Bad, Parser, Rules
+from sparkify.rows import Bad, Parser
+from sparkify.sources import Source
 
 # A block is at most one buffer of the stream beyond the longest line that is held whole.
 BLOCK = LONGEST + 4 * 1024 * 1024
@@ -50,8 +53,8 @@ class Pressed(msgspec.Struct, array_like=True):
 class Press:
     """Presses in this process; what it adds to a part depends on the blocks before."""
 
-    def __init__(self, rules: Rules):
-        self._parser = Parser(rules)
+    def __init__(self, source: Source):
+        self._parser = Parser(source.contract, source.rules)
         self._compressor = Compressor()
         self._next_line = 1
 
@@ -84,16 +87,13 @@ def _serve(memory: mmap.mmap, press: Press, orders: BinaryIO, results: BinaryIO)
 
 def main() -> None:
     """Serve one parent until its end of the pipe is closed."""
-    from sparkify.events import EventRules
-    from sparkify.songs import SongRules
-
     # A signal of the terminal reaches the whole group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Nothing here makes cycles, and a collection looks at every record.
     gc.disable()
-    descriptor, day = int(sys.argv[1]), sys.argv[2]
-    rules: Rules = EventRules(date.fromisoformat(day)) if day else SongRules()
-    _serve(mmap.mmap(descriptor, BLOCK), Press(rules), sys.stdin.buffer, sys.stdout.buffer)
+    descriptor, sql, day = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    source = sources.events(sql, date.fromisoformat(day)) if day else sources.songs(sql)
+    _serve(mmap.mmap(descriptor, BLOCK), Press(source), sys.stdin.buffer, sys.stdout.buffer)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ import os
 import struct
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from sparkify.errors import PassingError
 from sparkify.press import BLOCK, Order, Press, Pressed
-from sparkify.rows import Rules
+from sparkify.sources import Source
 
 
 class Pressing(Protocol):
@@ -24,8 +25,8 @@ class Pressing(Protocol):
 class LocalPress:
     """Presses in this process."""
 
-    def __init__(self, rules: Rules):
-        self._press = Press(rules)
+    def __init__(self, source: Source):
+        self._press = Press(source)
 
     async def press(self, block: bytes, order: Order) -> Pressed:
         return self._press.press(block, order)
@@ -44,7 +45,7 @@ class ChildPress:
         self._decode = msgspec.msgpack.Decoder(Pressed).decode
 
     @classmethod
-    async def start(cls, day: date | None) -> "ChildPress":
+    async def start(cls, sql: Path, day: date | None) -> "ChildPress":
         descriptor = os.memfd_create("sparkify")
         try:
             os.ftruncate(descriptor, BLOCK)
@@ -54,6 +55,7 @@ class ChildPress:
                 "-m",
                 "sparkify.press",
                 str(descriptor),
+                str(sql),
                 day.isoformat() if day else "",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

@@ -61,14 +61,12 @@ async def _row(
     if folder not in _COPIES:
         return None  # the view cuts a path after 256 bytes
     columns = statement(settings.sql, _COPIES[folder].format(source=source.name)).copied_columns
-    positions = source.positions() if folder == "rows" else range(len(columns))
     found = [each for each in await staging.list(f"{key.rpartition('/')[0]}/") if each.key == key]
     place = 0
     async for row in parts.rows(staging, found):
         place += 1
         if place == number:
-            values = msgspec.json.decode(row)
-            return dict(zip(columns, [values[position] for position in positions], strict=True))
+            return dict(zip(columns, msgspec.json.decode(row), strict=True))
     return None
 
 

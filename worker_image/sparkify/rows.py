@@ -1,21 +1,24 @@
 """Turns lines of JSON into rows for COPY, and says what is wrong with those that are not.
 
-A row is one line: a JSON array of the record's fields in the order of its class, followed by the lineage and
-the content hash. The hash is the 128-bit XXH3 of the record's fields alone, after its rules have normalised
-them: their values as compact UTF-8 JSON in which only what must be escaped is, joined by commas. So neither
-the day, the file and the line, nor the source's key order, white space, escapes and unknown fields change it.
+A row is one line: a JSON array of the record's fields in the order of the contract, followed by the lineage
+and the content hash. The hash is the 128-bit XXH3 of the record's fields alone, after its rules have
+normalised them: their values as compact UTF-8 JSON in which only what must be escaped is, joined by commas,
+without the nulls at the end that belong to fields which were added to the contract. So neither the day, the
+file and the line, nor the source's key order, white space, escapes and unknown fields change it, nor does a
+contract that grows.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, get_type_hints
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from xxhash import xxh3_128_hexdigest
 
+from sparkify.contract import Contract
 from sparkify.lines import LONGEST
 
 # Lines are handled in batches of about this many bytes: the records of a batch stay in a core's cache.
@@ -23,6 +26,7 @@ _BATCH = 128 * 1024
 
 _BACKSLASH = ord("\\")
 _NUL = b"\\u0000"  # as JSON has it
+_NULL = b",null"
 _BLANK = " \t\r\n\v\f"
 
 _Refused = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -44,15 +48,7 @@ class Bad(NamedTuple):
 
 
 class Rules(Protocol):
-    """What is particular to one source's records."""
-
-    @property
-    def record(self) -> type[msgspec.Struct]:
-        """The record's class, its fields in the order of a source line's keys."""
-
-    @property
-    def limits(self) -> Mapping[str, int]:
-        """Bytes that each text's column holds."""
+    """What is particular to one source's records beyond its contract."""
 
     def suspects(self, records: Sequence[Any]) -> list[int]:
         """The positions of the records that `problem` must look at; a quick look at each."""
@@ -82,14 +78,14 @@ def is_blank(text: str | None) -> bool:
 class _Texts:
     """Looks for texts that their columns cannot hold."""
 
-    def __init__(self, limits: Mapping[str, int]):
-        self._names = tuple(limits)
-        self._limits = tuple(limits.values())
-        self._of = attrgetter(*self._names)
+    def __init__(self, contract: Contract):
+        limits = [(name, field.column, field.bytes) for name, field in contract.fields.items() if field.bytes]
+        self._limits = [(name, limit) for name, _, limit in limits]
+        self._of = attrgetter(*(column for _, column, _ in limits))
 
     def problem(self, record: msgspec.Struct) -> Problem | None:
         """A text with too many UTF-8 bytes, or with a NUL character, which no warehouse holds."""
-        for name, limit, text in zip(self._names, self._limits, self._of(record), strict=True):
+        for (name, limit), text in zip(self._limits, self._of(record), strict=True):
             if text is None:
                 continue
             if "\0" in text:
@@ -106,16 +102,15 @@ class Parser:
     each quickly, an encoder writes them. Whatever any of these doubts is looked at slowly, by itself.
     """
 
-    def __init__(self, rules: Rules):
+    def __init__(self, contract: Contract, rules: Rules):
+        self._fields = contract.fields
+        self._added = contract.added
         self._rules = rules
-        self._texts = _Texts(rules.limits)
-        self._types = get_type_hints(rules.record, include_extras=True)
-        self._names = {each.encode_name: each.name for each in msgspec.structs.fields(rules.record)}
-        self._required = {each.encode_name for each in msgspec.structs.fields(rules.record) if each.required}
-        self._lenient = msgspec.json.Decoder(rules.record).decode
-        strict = msgspec.defstruct(
-            rules.record.__name__, [], bases=(rules.record,), forbid_unknown_fields=True, gc=False
-        )
+        self._texts = _Texts(contract)
+        self._record = contract.record()
+        self._types = {each.name: each.type for each in msgspec.structs.fields(self._record)}
+        self._lenient = msgspec.json.Decoder(self._record).decode
+        strict = contract.record(forbid_unknown_fields=True)
         self._strict: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(strict).decode
         self._encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -165,7 +160,8 @@ class Parser:
                 values = [value for position, value in enumerate(values) if position not in problems]
                 records, numbers = self._without(problems, records, numbers, lines, parsed)
 
-        tails = self._encode_lines(list(zip(numbers, map(xxh3_128_hexdigest, values), strict=True)))
+        hashed = map(self._without_added, values) if self._added else values
+        tails = self._encode_lines(list(zip(numbers, map(xxh3_128_hexdigest, hashed), strict=True)))
         rows = [b"["] * (4 * len(values))
         rows[1::4] = values
         rows[2::4] = [lineage] * len(values)
@@ -173,6 +169,14 @@ class Parser:
         parsed.rows.append(b"".join(rows))
         parsed.lines += len(values)
         parsed.loaded += len(values)
+
+    def _without_added(self, values: bytes) -> bytes:
+        """The values without the nulls at the end that belong to added fields."""
+        for _ in range(self._added):
+            if not values.endswith(_NULL):
+                break
+            values = values[: -len(_NULL)]
+        return values
 
     def _without(
         self,
@@ -227,24 +231,25 @@ class Parser:
             return Problem("json", str(error))
         if not isinstance(fields, dict):
             return Problem("json", f"not an object but {type(fields).__name__}")
-        unknown.update(fields.keys() - self._names.keys())
+        unknown.update(fields.keys() - self._fields.keys())
         try:
             return self._lenient(line)
         except _Refused:
             pass
-        for name, attribute in self._names.items():
+        known: dict[str, Any] = {}
+        for name, each in self._fields.items():
             value = fields.get(name)
             if value is None:
-                if name in self._required:
+                if each.required:
                     return Problem("required", f"{name} is {'null' if name in fields else 'missing'}")
+                known[each.column] = None
                 continue
             try:
-                fields[name] = msgspec.convert(value, self._types[attribute])
+                known[each.column] = msgspec.convert(value, self._types[each.column])
             except msgspec.ValidationError as error:
                 message = str(error).replace(" | null", "")
                 return Problem(_reason(message), f"{name}: {message[0].lower()}{message[1:]}")
-        known = {self._names[name]: value for name, value in fields.items() if name in self._names}
-        return self._rules.record(**known)
+        return self._record(**known)
 
 
 def _reason(message: str) -> str:

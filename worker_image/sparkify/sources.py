@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
+from sparkify import contract
+from sparkify.contract import Contract
 from sparkify.events import EventRules
 from sparkify.rows import Rules
 from sparkify.songs import SongRules
@@ -14,8 +17,8 @@ class Source:
 
     name: str
     day: date | None
+    contract: Contract
     rules: Rules
-    columns: tuple[str, ...]
 
     @property
     def place(self) -> str:
@@ -25,26 +28,16 @@ class Source:
     def lineage(self, file: str) -> tuple[str, ...]:
         return (str(self.day), file) if self.day else (file,)
 
-    def positions(self) -> list[int]:
-        """Of each column of its COPY, the position in a row's array (sparkify.rows)."""
-        fields = [*self.rules.record.__struct_fields__, *(("day",) if self.day else ())]
-        fields += ["source_file", "source_line", "content_hash"]
-        return [fields.index(name) for name in self.columns]
+    @property
+    def width(self) -> int:
+        """The elements of a row's array (sparkify.rows), which are in the order of the COPY's columns."""
+        return len(self.contract.fields) + len(self.lineage("")) + len(("source_line", "content_hash"))
 
 
-def events(day: date) -> Source:
-    # The order of sql/staging/events/copy.sql, in the source's names.
-    columns = (
-        "day sessionId itemInSession ts page userId firstName lastName gender level auth artist song length "
-        "location method registration status userAgent source_file source_line content_hash"
-    )
-    return Source("events", day, EventRules(day), tuple(columns.split()))
+def events(sql: Path, day: date) -> Source:
+    read = contract.read(sql, "events")
+    return Source("events", day, read, EventRules(read, day))
 
 
-def songs() -> Source:
-    # The order of sql/staging/songs/copy.sql.
-    columns = (
-        "source_file source_line song_id title artist_id artist_name artist_location artist_latitude "
-        "artist_longitude duration year num_songs content_hash"
-    )
-    return Source("songs", None, SongRules(), tuple(columns.split()))
+def songs(sql: Path) -> Source:
+    return Source("songs", None, contract.read(sql, "songs"), SongRules())

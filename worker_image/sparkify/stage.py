@@ -66,7 +66,7 @@ def events(args: argparse.Namespace, settings: Settings, log: Log) -> None:
             log.warning("the day has no object: what was staged of it leaves", looked_for=where)
         return found
 
-    _Stage(sources.events(day), settings, log).run(naming.events_folder(day), choose)
+    _Stage(sources.events(settings.sql, day), settings, log).run(naming.events_folder(day), choose)
 
 
 def songs(args: argparse.Namespace, settings: Settings, log: Log) -> None:
@@ -96,7 +96,7 @@ def songs(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         )
         return changed + gone
 
-    _Stage(sources.songs(), settings, log).run(naming.SONGS, choose)
+    _Stage(sources.songs(settings.sql), settings, log).run(naming.SONGS, choose)
 
 
 def _report_left_out(log: Log, objects: Sequence[Object]) -> None:

@@ -24,7 +24,8 @@ class Statement:
     def copied_columns(self) -> list[str]:
         """The columns that a COPY names."""
         match = re.search(r"^copy \w+ \(([^)]*)\)", self.text, re.MULTILINE)
-        return [name.strip() for name in match[1].split(",")] if match else []
+        names = re.sub(r"--[^\n]*", "", match[1]) if match else ""
+        return [name.strip() for name in names.split(",") if name.strip()]
 
     def with_literals(self, literals: Mapping[str, str]) -> str:
         """The text with each parameter replaced by SQL text.

@@ -1,18 +1,20 @@
 -- staging_songs: the good lines of new and changed files. Each part's line is an array in this order.
 -- Rerun: delete.sql first clears the same files, in the same transaction.
 copy staging_songs (
-    source_file,
-    source_line,
-    song_id,
-    title,
+    -- from contract.toml
+    num_songs,
     artist_id,
-    artist_name,
-    artist_location,
     artist_latitude,
     artist_longitude,
+    artist_location,
+    artist_name,
+    song_id,
+    title,
     duration,
     year,
-    num_songs,
+    -- end of contract.toml
+    source_file,
+    source_line,
     content_hash
 )
 from :manifest

@@ -18,7 +18,8 @@ from redshift_sandbox import Endpoint
 # A day that was staged but not loaded since is not in days_in_step: the star's rows are of another staging.
 _DAYS = """
 with files as (
-    select day, count(*) as files, sum(lines) as lines, sum(quarantined) as quarantined
+    select day, count(*) as files, sum(lines) as lines, sum(blank) as blank,
+        sum(quarantined) as quarantined
     from staged_files
     where source = 'events' and day between '{first}' and '{last}'
     group by day
@@ -43,7 +44,7 @@ select
     files.files,
     files.lines,
     files.quarantined,
-    coalesce(staged.staged, 0) - coalesce(staged.plays, 0) as left_out,
+    coalesce(staged.staged, 0) - coalesce(staged.plays, 0) + files.blank as left_out,
     case when days_in_step.day is not null then coalesce(loaded.loaded, 0) end as loaded,
     case when days_in_step.day is not null then coalesce(staged.plays, 0) - coalesce(loaded.loaded, 0) end
         as duplicates

@@ -29,6 +29,9 @@ STEPS = {
     "load": ("load", "load"),
     "check": ("check", "check"),
     "plan": ("plan", "plan"),
+    "quarantine_list": ("quarantined", "list_"),
+    "quarantine_show": ("quarantined", "show"),
+    "quarantine_retry": ("quarantined", "retry"),
     "trace": ("trace", "trace"),
 }
 
@@ -69,6 +72,21 @@ def _songplay_id(text: str) -> str:
     return text
 
 
+def _file_line(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(.+):(\d{1,18})", text, re.DOTALL)
+    if not match:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form FILE:LINE, as in 2018-11-04-events.json:98"
+        )
+    return match[1], int(match[2])
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line, as a parser whose result has a `step`, and `date` where the step has a day."""
     top = _Parser(
@@ -76,8 +94,10 @@ def parser() -> argparse.ArgumentParser:
         description="Load a music service's S3 JSON into a Redshift star schema, one step a command.",
         epilog="examples:\n  sparkify connect\n  sparkify tables create\n  sparkify stage songs\n"
         "  sparkify stage events --date 2018-11-03\n  sparkify load --date 2018-11-03\n"
-        "  sparkify check --date 2018-11-03\n  sparkify plan --date 2018-11-03\n  sparkify trace 139-1\n\n"
-        + EXIT_CODES,
+        "  sparkify check --date 2018-11-03\n  sparkify plan --date 2018-11-03\n  sparkify trace 139-1\n"
+        "  sparkify quarantine list --date 2018-11-03\n"
+        "  sparkify quarantine show 2018-11-03-events.json:98\n"
+        "  sparkify quarantine retry --date 2018-11-03\n\n" + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -100,6 +120,10 @@ def parser() -> argparse.ArgumentParser:
 
     def with_day(made: argparse.ArgumentParser) -> None:
         made.add_argument("--date", type=_day, required=True, help="the day (UTC), as in 2018-11-03")
+
+    def with_place(made: argparse.ArgumentParser) -> None:
+        text = "the quarantine of a stage that was refused, as its message names it"
+        made.add_argument("--at", metavar="URL", help=text)
 
     def group(name: str, text: str) -> "argparse._SubParsersAction[_Parser]":
         made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -159,6 +183,47 @@ def parser() -> argparse.ArgumentParser:
             "sparkify plan --date 2018-11-03",
         )
     )
+    quarantine = group("quarantine", "look into the lines that could not be staged, and judge them again")
+    listing = command(
+        quarantine,
+        "list",
+        "quarantine_list",
+        "list quarantined lines with their reasons",
+        "sparkify quarantine list --date 2018-11-03",
+    )
+    listing.add_argument("--date", type=_day, help="only those of a day (UTC), as in 2018-11-03")
+    listing.add_argument("--source", choices=("events", "songs"), help="only those of one source")
+    listing.add_argument("--reason", help="only those with a reason: json, type, required, size, time")
+    listing.add_argument("--file", help="only those of files whose names end so; an s3:// URL is one, too")
+    with_place(listing)
+    listing.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table, or json: an object a line (default: %(default)s)",
+    )
+    listing.add_argument(
+        "--limit", type=_number, default=1000, help="so many lines at most (default: %(default)s)"
+    )
+    showing = command(
+        quarantine,
+        "show",
+        "quarantine_show",
+        "show one quarantined line",
+        "sparkify quarantine show 2018-11-03-events.json:98",
+    )
+    showing.add_argument("place", type=_file_line, metavar="FILE:LINE", help="the end of the name is enough")
+    showing.add_argument("--raw", action="store_true", help="nothing but the line's bytes, as they were")
+    with_place(showing)
+    retry = command(
+        quarantine,
+        "retry",
+        "quarantine_retry",
+        "judge quarantined lines by the rules in force now, and stage their files again if that changes any",
+        "sparkify quarantine retry --date 2018-11-03",
+    )
+    retry.add_argument("--date", type=_day, help="those of a day's events (UTC), as in 2018-11-03")
+    retry.add_argument("--source", choices=("events", "songs"), help="those of all days, or of the songs")
     trace = command(
         commands,
         "trace",

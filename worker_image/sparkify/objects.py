@@ -124,8 +124,13 @@ class Bucket:
                 ]
         return found
 
-    async def stream(self, listed: Object) -> AsyncIterator[bytes]:
-        """The object's bytes in buffers.
+    async def find(self, key: str) -> Object | None:
+        """The object of a key, if it is there."""
+        listed = await self.list(f"{key.rpartition('/')[0]}/")
+        return next((each for each in listed if each.key == key), None)
+
+    async def stream(self, listed: Object, first: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The object's bytes in buffers, from `first` to before `end`.
 
         Ranges of it are read side by side: S3 gives more to several connections than to one, and a connection
         that waits for its reader may pause for a fifth of a second (TCP's timer for a closed window).
@@ -133,12 +138,13 @@ class Bucket:
         Raises:
             Changed: it is not the object that was listed.
         """
-        starts = iter(range(0, listed.size, _RANGE))
+        end = listed.size if end is None else min(end, listed.size)
+        starts = iter(range(first, end, _RANGE))
         ahead: deque[asyncio.Task[memoryview]] = deque()
         try:
             while True:
                 for start in islice(starts, _RANGES - len(ahead)):
-                    ahead.append(asyncio.create_task(self._range(listed, start)))
+                    ahead.append(asyncio.create_task(self._range(listed, start, min(start + _RANGE, end))))
                 if not ahead:
                     return
                 data = await ahead.popleft()
@@ -148,8 +154,7 @@ class Bucket:
             for task in ahead:
                 task.cancel()
 
-    async def _range(self, listed: Object, start: int) -> memoryview:
-        end = min(start + _RANGE, listed.size)
+    async def _range(self, listed: Object, start: int, end: int) -> memoryview:
         with self.explained("read", listed.key):
             answer = await self.store.get_async(
                 listed.key, options={"if_match": listed.etag, "range": (start, end)}

@@ -44,7 +44,7 @@ def explain(settings: Settings, log: Log, staging: Bucket, source: Source, versi
         where = f"line {number} of {part}"
         if row:
             where = f"{row['source_file']}" + (f":{row['source_line']}" if "source_line" in row else "")
-        what = f" column {column} {kind}{f'({length})' if length else ''}" if column else ""
+        what = f" column {column} {kind}{f'({length})' if length not in ('', '0') else ''}" if column else ""
         if row and column in row:
             what += f", value {_shown(row[column])}"
         place = f" ({part} line {number})" if row else ""
@@ -61,9 +61,9 @@ async def _row(
     if folder not in _COPIES:
         return None  # the view cuts a path after 256 bytes
     columns = statement(settings.sql, _COPIES[folder].format(source=source.name)).copied_columns
-    found = [each for each in await staging.list(f"{key.rpartition('/')[0]}/") if each.key == key]
+    found = await staging.find(key)
     place = 0
-    async for row in parts.rows(staging, found):
+    async for row in parts.rows(staging, [found] if found else []):
         place += 1
         if place == number:
             return dict(zip(columns, msgspec.json.decode(row), strict=True))

@@ -14,7 +14,7 @@ import asyncio
 import signal
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -97,6 +97,29 @@ def songs(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         return changed + gone
 
     _Stage(sources.songs(settings.sql), settings, log).run(naming.SONGS, choose)
+
+
+def again(source: Source, etags: Mapping[str, str | None], settings: Settings, log: Log) -> None:
+    """Stage files once more that are staged with these ETags: as they are, by the rules in force now.
+
+    Raises:
+        DataError: one of them is no longer the object that was staged; or as for another stage.
+    """
+
+    def choose(listed: Sequence[Object], staged: _Staged) -> list[SourceFile]:
+        found = {each.key: each for each in listed}
+        for key, etag in etags.items():
+            if key not in found or found[key].etag != etag:
+                what = "has changed" if key in found else "is gone"
+                step = f"stage {source.name}{f' --date {source.day}' if source.day else ''}"
+                raise DataError(
+                    f"{settings.source.url(key)} {what} since it was staged: the lines that were kept of it "
+                    f"are no longer its lines; bring staging in line with: sparkify {step}"
+                )
+        return [SourceFile(key, found[key]) for key in etags]
+
+    prefix = naming.events_folder(source.day) if source.day else naming.SONGS
+    _Stage(source, settings, log).run(prefix, choose)
 
 
 def _report_left_out(log: Log, objects: Sequence[Object]) -> None:
@@ -236,7 +259,7 @@ class _Stage:
             raise DataError(
                 f"{bad} of {lines} lines are bad ({reasons}), more than SPARKIFY_MAX_BAD_RATIO="
                 f"{self._settings.max_bad_ratio:g} allows; staging is as it was; first: {examples}; "
-                f"the raw lines and their index are at {quarantine.url}"
+                f"all of them: sparkify quarantine list --at {quarantine.url}"
             )
         self._log.warning(
             "quarantined lines", lines=quarantine.lines, reasons=reasons, first=examples, at=quarantine.url

@@ -244,8 +244,8 @@ def test_trace_leads_from_a_play_to_its_source_line_its_copies_and_its_loads(pip
     shown = pipeline.done("trace", "139-0").out
     assert re.search(r"^source_file +\S*log_data/2018/11/2018-11-01-events.json$", shown, re.MULTILINE)
     assert re.search(r"^source_line +2$", shown, re.MULTILINE)
-    assert re.search(r"2018-11-01-events.json +2 .* holds the play$", shown, re.MULTILINE)
-    assert re.search(r"2018-11-01-events.json +3 .* a copy, or not loaded$", shown, re.MULTILINE)
+    assert re.search(r"2018-11-01-events.json +2 .* play$", shown, re.MULTILINE)
+    assert re.search(r"2018-11-01-events.json +3 .* duplicate$", shown, re.MULTILINE)
     assert re.search(
         rf"2018-11-01 +first +\w+ +{len(list(SQL.glob('*/*/check_*.sql')))} +0$", shown, re.MULTILINE
     )

@@ -54,7 +54,7 @@ def test_help_of_every_command_shows_an_example_and_the_exit_codes(command: list
         (("load",), "sparkify load: the following arguments are required: --date"),
         (("load", "--date", "03.11.2018"), "'03.11.2018' is not a day of the form 2018-11-03"),
         (("load", "--date", "2018-02-30"), "'2018-02-30' is not a day: day is out of range for month"),
-        (("trace", "x"), "'x' is not of the form SESSION-ITEM, as in 139-1"),
+        (("trace", "x"), "'x' is neither of the form SESSION-ITEM, as in 139-1, nor FILE:LINE"),
         (("load", "--date", "2018-11-03", "--run", "a b"), "is not 1 to 250 visible ASCII characters"),
     ],
 )

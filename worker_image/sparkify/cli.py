@@ -66,12 +66,6 @@ def _run(text: str) -> str:
     return text
 
 
-def _songplay_id(text: str) -> str:
-    if not re.fullmatch(r"\d{1,19}-\d{1,10}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SESSION-ITEM, as in 139-1")
-    return text
-
-
 def _file_line(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(.+):(\d{1,18})", text, re.DOTALL)
     if not match:
@@ -79,6 +73,17 @@ def _file_line(text: str) -> tuple[str, int]:
             f"{text!r} is not of the form FILE:LINE, as in 2018-11-04-events.json:98"
         )
     return match[1], int(match[2])
+
+
+def _traced(text: str) -> str | tuple[str, int]:
+    if re.fullmatch(r"\d{1,19}-\d{1,10}", text):
+        return text
+    try:
+        return _file_line(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither of the form SESSION-ITEM, as in 139-1, nor FILE:LINE"
+        ) from error
 
 
 def _number(text: str) -> int:
@@ -228,10 +233,21 @@ def parser() -> argparse.ArgumentParser:
         commands,
         "trace",
         "trace",
-        "show the source line of a play and the loads that touched it",
+        "show where a play comes from, or what became of a file's lines",
         "sparkify trace 139-1",
     )
-    trace.add_argument("songplay_id", type=_songplay_id, metavar="SONGPLAY_ID", help="as in 139-1")
+    trace.add_argument(
+        "target",
+        type=_traced,
+        nargs="?",
+        metavar="SONGPLAY_ID | FILE:LINE",
+        help="as in 139-1, or 2018-11-03-events.json:98",
+    )
+    trace.add_argument("--file", help="a whole file: the end of its name, or its s3:// URL")
+    trace.add_argument("--line", type=_number, help="just this line of --file")
+    trace.add_argument(
+        "--limit", type=_number, default=100, help="so many lines of a file at most (default: %(default)s)"
+    )
     return top
 
 

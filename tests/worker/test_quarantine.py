@@ -10,7 +10,7 @@ import pytest
 
 from tests import command
 from tests.star.conftest import Pipeline
-from tests.worker.staging import DAY, FILE, line, quarantine, rows, song, stage, staging_keys
+from tests.worker.staging import DAY, FILE, line, rows, song, staging_keys
 
 SQL = Path(__file__).parents[2] / "sql"
 SONG = "song_data/A/B/C/TR1.json"
@@ -92,9 +92,6 @@ def test_one_line_is_shown_with_all_that_is_known_and_its_bytes_are_given_back(s
     assert raw(staged, f"{FILE}:4") == LONG.encode()
     long = staged.done("quarantine", "show", f"s3://{staged.bucket}/{FILE}:4").out
     assert long.splitlines()[-1] == "z" * 1000 + "… (--raw prints all)"
-
-
-def test_a_line_that_is_not_there_or_not_the_only_one_is_said(staged: Pipeline) -> None:
     for place, message in (
         (f"{FILE}:1", f"no quarantined line {FILE}:1; see what there is with: sparkify quarantine list"),
         (".json:1", f"events.json:1 and {SONG}:1: give more of the name"),
@@ -111,8 +108,8 @@ def test_the_lines_of_a_stage_that_was_refused_can_be_looked_into(pipeline: Pipe
     ended = pipeline.run("stage", "events", "--date", DAY)
     assert ended.code == 1
     match = re.search(
-        rf"2 of 5 lines are bad \(json 1, required 1\), .*first: {FILE}:4 json: .*; {FILE}:5 required: page "
-        r"is null; all of them: sparkify quarantine list --at (\S+)",
+        rf"2 of 5 lines are bad \(json 1, required 1\), .*the first of each: {FILE}:4 json: .*; "
+        rf"{FILE}:5 required: page is null; all of them: sparkify quarantine list --at (\S+)",
         ended.log,
     )
     assert match
@@ -128,7 +125,7 @@ def test_the_lines_of_a_stage_that_was_refused_can_be_looked_into(pipeline: Pipe
 
 @pytest.fixture
 def refused_by_mistake(pipeline: Pipeline, tmp_path: Path) -> Pipeline:
-    """A day and a song file, staged and loaded by contracts that are corrected now."""
+    """Two days and a song file, staged by contracts that are corrected now."""
     sql = tmp_path / "sql"
     shutil.copytree(SQL, sql)
     for source, right, wrong in (
@@ -143,8 +140,10 @@ def refused_by_mistake(pipeline: Pipeline, tmp_path: Path) -> Pipeline:
     pipeline.put_day(DAY, "\n".join([line(), "bad", long, "worse", "", line()]))
     pipeline.put_day(NEXT, line(sessionId=5, ts=1541192506796))
     pipeline.put(SONG, song() + "\nbad\n")
+    wrong_rules = {"SPARKIFY_MAX_BAD_RATIO": "1", "SPARKIFY_SQL": str(sql)}
+    pipeline.done("stage", "songs", **wrong_rules)
     for day in (DAY, NEXT):
-        pipeline.day(day, SPARKIFY_MAX_BAD_RATIO="1", SPARKIFY_SQL=str(sql))
+        pipeline.done("stage", "events", "--date", day, **wrong_rules)
     return pipeline
 
 
@@ -157,11 +156,14 @@ LEDGER = (
 )
 
 
-def test_a_retry_lets_in_the_events_that_are_good_now_and_keeps_the_others(
+def test_a_retry_lets_in_the_lines_that_are_good_now_and_keeps_the_others(
     refused_by_mistake: Pipeline, warehouse: Any
 ) -> None:
     other = rows(warehouse, f"select version from staging_versions where day = '{NEXT}'")
     assert rows(warehouse, LEDGER.format("events"))[0] == [FILE, 6, 2, 3, 1]
+    assert rows(warehouse, LEDGER.format("songs")) == [[SONG, 2, 0, 2, 0]]
+    assert "nothing changed" in refused_by_mistake.done("stage", "songs").log
+    assert retry(refused_by_mistake, "--source", "songs").code == 0
     ended = retry(refused_by_mistake, "--date", DAY)
     assert ended.code == 0, ended.log
     assert [re.split(" {2,}", each) for each in ended.out.splitlines()] == [
@@ -171,25 +173,18 @@ def test_a_retry_lets_in_the_events_that_are_good_now_and_keeps_the_others(
     ]
     assert f'command="sparkify load --date {DAY}"' in ended.log
     assert rows(warehouse, LEDGER.format("events"))[0] == [FILE, 6, 3, 2, 1]
-    assert listed(refused_by_mistake, "--date", DAY) == [(FILE, 2, "json"), (FILE, 4, "json")]
+    assert rows(warehouse, LEDGER.format("songs")) == [[SONG, 2, 1, 1, 0]]
+    assert listed(refused_by_mistake) == [(FILE, 2, "json"), (FILE, 4, "json"), (SONG, 2, "json")]
     assert raw(refused_by_mistake, f"{FILE}:4") == b"worse"
-    refused_by_mistake.day(DAY, SPARKIFY_MAX_BAD_RATIO="1")
+    for step in ("load", "check"):
+        refused_by_mistake.done(step, "--date", DAY)
+    assert rows(warehouse, "select source_file, source_line from songs") == [[SONG, 1]]
     assert rows(warehouse, f"select version from staging_versions where day = '{NEXT}'") == other
     before = staging_keys(refused_by_mistake)
     again = retry(refused_by_mistake, "--source", "events")
     assert again.code == 99
     assert "the rules say of all 2 lines what they said when they were staged" in again.log
     assert staging_keys(refused_by_mistake) == before
-
-
-def test_a_retry_lets_in_the_songs_that_are_good_now(refused_by_mistake: Pipeline, warehouse: Any) -> None:
-    assert refused_by_mistake.done("stage", "songs").log.count("nothing changed") == 1
-    assert rows(warehouse, "select * from songs") == []
-    assert retry(refused_by_mistake, "--source", "songs").code == 0
-    assert listed(refused_by_mistake, "--source", "songs") == [(SONG, 2, "json")]
-    assert rows(warehouse, LEDGER.format("songs")) == [[SONG, 2, 1, 1, 0]]
-    refused_by_mistake.done("load", "--date", DAY)
-    assert rows(warehouse, "select source_file, source_line from songs") == [[SONG, 1]]
 
 
 def test_the_lines_of_a_file_that_has_changed_or_is_gone_do_not_come_back(
@@ -208,15 +203,6 @@ def test_the_lines_of_a_file_that_has_changed_or_is_gone_do_not_come_back(
     assert f"{SONG} is gone since it was staged" in gone.log
     assert gone.log.splitlines()[-1].count("sparkify stage songs") == 1
     assert rows(warehouse, "select version from staging_versions order by 1") == before
-
-
-def test_a_retry_that_lets_in_nothing_touches_nothing(pipeline: Pipeline, warehouse: Any) -> None:
-    pipeline.put_day(DAY, line() + "\nbad")
-    assert stage(pipeline).code == 0
-    before = rows(warehouse, "select version from staging_versions")
-    assert retry(pipeline, "--date", DAY).code == 99
-    assert rows(warehouse, "select version from staging_versions") == before
-    assert [row[:2] for row in quarantine(warehouse)] == [[2, "json"]]
 
 
 def test_a_retry_is_told_which_lines(pipeline: Pipeline) -> None:

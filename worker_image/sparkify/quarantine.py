@@ -11,7 +11,6 @@ from sparkify.objects import Bucket, Upload
 from sparkify.parts import CopySource, Parts
 from sparkify.rows import Bad, Problem
 
-_EXAMPLES = 3
 _COLUMNS = 11
 
 
@@ -95,9 +94,9 @@ class Quarantine:
     def _entry(
         self, file: str, line: int, problem: Problem, url: str, offset: int, length: int
     ) -> tuple[object, ...]:
-        self.reasons[problem.reason] += 1
-        if len(self.examples) < _EXAMPLES:
+        if problem.reason not in self.reasons:
             self.examples.append(f"{file}:{line} {problem.reason}: {problem.detail}")
+        self.reasons[problem.reason] += 1
         return (*self._first, file, line, problem.reason, problem.detail, url, offset, length, *self._last)
 
     async def _write_index(self, entries: list[tuple[object, ...]]) -> None:

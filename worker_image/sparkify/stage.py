@@ -258,8 +258,8 @@ class _Stage:
         if bad > lines * self._settings.max_bad_ratio:
             raise DataError(
                 f"{bad} of {lines} lines are bad ({reasons}), more than SPARKIFY_MAX_BAD_RATIO="
-                f"{self._settings.max_bad_ratio:g} allows; staging is as it was; first: {examples}; "
-                f"all of them: sparkify quarantine list --at {quarantine.url}"
+                f"{self._settings.max_bad_ratio:g} allows; staging is as it was; the first of each: "
+                f"{examples}; all of them: sparkify quarantine list --at {quarantine.url}"
             )
         self._log.warning(
             "quarantined lines", lines=quarantine.lines, reasons=reasons, first=examples, at=quarantine.url

@@ -7,5 +7,5 @@ from staged_parts
 where
     source = :source
     and source_file = :file
-    and (cast(:line as bigint) is null or :line between first_line and last_line)
+    and (cast(:line as bigint) is null or cast(:line as bigint) between first_line and last_line)
 order by first_line;

@@ -11,7 +11,7 @@ with lines as (
     where
         staging_events.day = :day
         and staging_events.source_file = :file
-        and (cast(:line as bigint) is null or staging_events.source_line = :line)
+        and (cast(:line as bigint) is null or staging_events.source_line = cast(:line as bigint))
 )
 
 select
@@ -24,7 +24,7 @@ from quarantine
 where
     source = 'events'
     and source_file = :file
-    and (cast(:line as bigint) is null or source_line = :line)
+    and (cast(:line as bigint) is null or source_line = cast(:line as bigint))
 union all
 select
     case

@@ -8,7 +8,7 @@ with lines as (
     from staging_songs
     where
         source_file = :file
-        and (cast(:line as bigint) is null or source_line = :line)
+        and (cast(:line as bigint) is null or source_line = cast(:line as bigint))
 ),
 
 matches as (
@@ -30,7 +30,7 @@ from quarantine
 where
     source = 'songs'
     and source_file = :file
-    and (cast(:line as bigint) is null or source_line = :line)
+    and (cast(:line as bigint) is null or source_line = cast(:line as bigint))
 union all
 select
     case

@@ -337,5 +337,22 @@ left join pg_catalog.pg_stat_all_tables as counts on counts.relid = tables.oid
 where tables.relkind = 'r' and schemas.nspname not in ('pg_catalog', 'information_schema', 'sandbox')
     and schemas.nspname not like 'pg\_t%';
 
+-- PG_TABLE_DEF: the columns of the tables in the schemas of the search path, as far as PostgreSQL knows them
+-- (r_PG_TABLE_DEF).
+create or replace view sandbox.pg_table_def as
+select
+    schemas.nspname as schemaname, tables.relname as tablename, columns.attname as "column",
+    case
+        when pg_catalog.format_type(columns.atttypid, columns.atttypmod) = 'jsonb' then 'super'
+        else pg_catalog.format_type(columns.atttypid, columns.atttypmod)
+    end as type,
+    columns.attnotnull as "notnull"
+from pg_catalog.pg_class as tables
+join pg_catalog.pg_namespace as schemas on schemas.oid = tables.relnamespace
+join pg_catalog.pg_attribute as columns on columns.attrelid = tables.oid
+where tables.relkind = 'r' and columns.attnum > 0 and not columns.attisdropped
+    and schemas.nspname = any (current_schemas(true));
+
 grant select on sandbox.sys_load_error_detail, sandbox.stl_load_errors, sandbox.sys_load_history,
-    sandbox.sys_copy_replacements, sandbox.stl_replacements, sandbox.svv_table_info to public;
+    sandbox.sys_copy_replacements, sandbox.stl_replacements, sandbox.svv_table_info, sandbox.pg_table_def
+    to public;

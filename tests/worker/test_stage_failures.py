@@ -110,7 +110,7 @@ def test_what_copy_refuses_is_traced_to_its_source_line_and_nothing_is_half_load
         "gender varchar(16), level varchar(16), auth varchar(64), artist varchar(1024), song varchar(1024), "
         "length double precision, location varchar(1024), method varchar(16), registration bigint, "
         "status integer, user_agent varchar(2048), source_file varchar(1024), source_line bigint, "
-        "content_hash char(32))"
+        "content_hash char(32), rescued_data super)"
     )
     warehouse.commit()
     pipeline.put_day(DAY, line(page="Home") + "\n\nbad\n" + line(page="Logout", userId="7") + "\n")
@@ -130,7 +130,7 @@ def test_what_copy_refuses_is_traced_to_its_source_line_and_nothing_is_half_load
 def test_an_object_that_changes_while_it_is_read_is_read_again_from_its_listing(
     pipeline: Pipeline, warehouse: Any
 ) -> None:
-    junk = line(junk="x" * 1_000_000) + "\n"
+    junk = line(junk=["x" * 1000] * 1000) + "\n"
     pipeline.put_day(DAY, junk * 150)
     process = pipeline.start(*EVENTS)
     assert process.stderr
@@ -151,7 +151,7 @@ def children(process_id: int) -> list[psutil.Process]:
 def test_sigterm_ends_a_large_stage_and_its_processes_at_once_and_nothing_is_staged(
     pipeline: Pipeline, warehouse: Any
 ) -> None:
-    pipeline.put_day(DAY, (line(junk="x" * 1_000_000) + "\n") * 150)
+    pipeline.put_day(DAY, (line(junk=["x" * 1000] * 1000) + "\n") * 150)
     process = pipeline.start(*EVENTS, SPARKIFY_PROCESSES="2")
     limit = time.monotonic() + 20
     while not (started := children(process.pid)) and time.monotonic() < limit:
@@ -169,7 +169,7 @@ def test_sigterm_ends_a_large_stage_and_its_processes_at_once_and_nothing_is_sta
 
 
 def test_children_end_when_their_parent_is_killed(pipeline: Pipeline) -> None:
-    pipeline.put_day(DAY, (line(junk="x" * 1_000_000) + "\n") * 150)
+    pipeline.put_day(DAY, (line(junk=["x" * 1000] * 1000) + "\n") * 150)
     process = pipeline.start(*EVENTS, SPARKIFY_PROCESSES="2")
     limit = time.monotonic() + 20
     while not (started := children(process.pid)) and time.monotonic() < limit:
@@ -206,15 +206,15 @@ def large(pipeline: Pipeline) -> int:
     How many of its lines are good.
     """
     text = random.Random(1)
-    long = (line(junk="x" * 1_000_000) + "\n").encode()
+    long = (line(junk=["x" * 1000] * 1000) + "\n").encode()
     longest = (line(junk=["x" * 1000] * 4000) + "\n").encode()
     random_ = [
         line(song=text.randbytes(500).hex(), userAgent=text.randbytes(1000).hex()) + "\n"
         for _ in range(20_000)
     ]
-    pieces = [long * 60, b"y" * 100_000_000 + b"\n", "".join(random_).encode(), longest * 20, line().encode()]
+    pieces = [long * 20, b"y" * 100_000_000 + b"\n", "".join(random_).encode(), longest * 8, line().encode()]
     pipeline.put_day(DAY, b"".join(pieces))
-    return 60 + 20_000 + 20 + 1
+    return 20 + 20_000 + 8 + 1
 
 
 @pytest.mark.parametrize("processes", ["1", "2", "4"])
@@ -228,12 +228,12 @@ def test_memory_does_not_grow_with_the_file(
     peak.join()
     assert ended.code == 0, ended.log
     assert rows(warehouse, "select count(*), max(source_line) from staging_events") == [[large, large + 1]]
-    assert quarantine(warehouse) == [[61, "size", "the line has 100000000 bytes, COPY reads 4194304"]]
+    assert quarantine(warehouse) == [[21, "size", "the line has 100000000 bytes, COPY reads 4194304"]]
     assert peak.most < 300 * 2**20
 
 
 def test_a_process_that_is_killed_may_be_tried_again(pipeline: Pipeline, warehouse: Any) -> None:
-    pipeline.put_day(DAY, (line(junk="x" * 1_000_000) + "\n") * 150)
+    pipeline.put_day(DAY, (line(junk=["x" * 1000] * 1000) + "\n") * 150)
     process = pipeline.start(*EVENTS, SPARKIFY_PROCESSES="2")
     limit = time.monotonic() + 20
     while not (started := children(process.pid)) and time.monotonic() < limit:

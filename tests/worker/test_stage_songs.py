@@ -40,6 +40,7 @@ def test_a_song_is_staged_with_every_field_its_file_and_its_line(pipeline: Pipel
             ONE,
             1,
             "1dd19ea1a6ecada85146b087ec0f7164",
+            None,
         ]
     ]
     assert rows(warehouse, "select source, day, source_file, lines, loaded from staged_files") == [

@@ -198,7 +198,7 @@ def parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--date", type=_day, help="only those of a day (UTC), as in 2018-11-03")
     listing.add_argument("--source", choices=("events", "songs"), help="only those of one source")
-    listing.add_argument("--reason", help="only those with a reason: json, type, required, size, time")
+    listing.add_argument("--reason", help="only those of a reason: json, unknown, type, required, size, time")
     listing.add_argument("--file", help="only those of files whose names end so; an s3:// URL is one, too")
     with_place(listing)
     listing.add_argument(

@@ -5,13 +5,15 @@ Memory does not grow with the files: they are streamed, and just a few blocks wa
 
 import asyncio
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
+from sparkify.drift import Drift
+from sparkify.errors import DataError
 from sparkify.lines import LONGEST, Piece, blocks
 from sparkify.log import Log
 from sparkify.objects import Bucket, Object, Upload
@@ -19,6 +21,7 @@ from sparkify.parts import CopySource, Parts
 from sparkify.press import Order
 from sparkify.presses import ChildPress, LocalPress, Pressing
 from sparkify.quarantine import LongLine, Quarantine
+from sparkify.rows import Departure, Departures, merge
 from sparkify.settings import Settings
 from sparkify.sources import Source
 
@@ -41,13 +44,14 @@ _WAITING = 2
 _LONG = 2 * 1024 * 1024
 
 _ABORT_SECONDS = 3
-# Unknown fields that are counted by name; a file can be made to have one more in each line.
-_UNKNOWN_NAMES = 1000
 
 
 @dataclass
 class SourceFile:
-    """What became of one file's lines; without an object, the file is gone."""
+    """What became of one file's lines; without an object, the file is gone.
+
+    `unfinished` counts its blocks that are being pressed, and one more until it is read to its end.
+    """
 
     key: str
     listed: Object | None
@@ -55,6 +59,8 @@ class SourceFile:
     loaded: int = 0
     quarantined: int = 0
     blank: int = 0
+    departures: Departures = field(default_factory=dict)
+    unfinished: int = 1
 
 
 @dataclass
@@ -68,6 +74,8 @@ class Compacted:
     ranges: int = 0
     rows: CopySource | None = None
     quarantine: CopySource | None = None
+    drift: CopySource | None = None
+    departures: int = 0
 
     @property
     def loaded(self) -> int:
@@ -109,16 +117,13 @@ class Compaction:
         self._staging = staging
         self._prefix = f"{source.place}{version}/"
         self.parts = Parts(staging, f"{self._prefix}rows/", range(source.width))
+        day = str(source.day) if source.day else None
         self.quarantine = Quarantine(
-            staging,
-            f"quarantine/{self._prefix}",
-            source.name,
-            str(source.day) if source.day else None,
-            version,
-            log.run,
+            staging, f"quarantine/{self._prefix}", source.name, day, version, log.run
         )
-        self.unknown: Counter[str] = Counter()
+        self.drift = Drift(staging, f"{self._prefix}drift/", source.name, day, version, log.run)
         self._indexed: CopySource | None = None
+        self._drifted: CopySource | None = None
         self._ranges: list[_Range] = []
 
     async def run(self, files: Sequence[SourceFile]) -> None:
@@ -146,6 +151,7 @@ class Compaction:
                     raise failure.exceptions[0] from None
                 raise
         self._indexed = await self.quarantine.finish()
+        self._drifted = await self.drift.finish()
 
     async def _abort(self) -> None:
         # Whatever cannot be given up now is for the bucket's rule on incomplete uploads.
@@ -153,6 +159,7 @@ class Compaction:
             async with asyncio.timeout(_ABORT_SECONDS):
                 await self.parts.abort()
                 await self.quarantine.abort()
+                await self.drift.abort()
 
     async def _feed(
         self, files: Sequence[SourceFile], slots: Sequence[_Slot], part_size: float, parts: int
@@ -186,8 +193,10 @@ class Compaction:
                 slot.fed += len(block)
                 end = slot.fed >= part_size * (slot.ended + 1) and slot.ended < parts - 1
                 slot.ended += end
+                file.unfinished += 1
                 await slot.waiting.put((file, block, Order(lineage, line, end)))
                 line = None if line is None or alone else line + block.count(b"\n")
+            await self._finish(file)
         for slot in slots:
             await slot.waiting.put(None)
 
@@ -223,16 +232,33 @@ class Compaction:
             file.loaded += pressed.loaded
             file.blank += pressed.blank
             file.quarantined += len(pressed.bad)
-            for name, lines in pressed.unknown.items():
-                if name in self.unknown or len(self.unknown) < _UNKNOWN_NAMES:
-                    self.unknown[name] += lines
+            self._stop_where_it_fails(file, pressed.departures)
+            merge(file.departures, pressed.departures)
             part = await self._write(slot, pressed.compressed, pressed.loaded, order.end)
             if part and pressed.loaded:
                 self._travel(part, file.key, first, pressed.next_line - 1)
             await self.quarantine.add(file.key, pressed.bad)
+            await self._finish(file)
             slot.waiting.task_done()
         pressed = await slot.press.press(b"", Order((), 1, end=True))
         await self._write(slot, pressed.compressed, 0, end=True)
+
+    def _stop_where_it_fails(self, file: SourceFile, departures: Sequence[Departure]) -> None:
+        failing = [each for each in departures if each.action == "fail"]
+        if failing:
+            first = min(failing, key=lambda each: each.first_line)
+            example = f" (value {first.example})" if first.example is not None else ""
+            raise DataError(
+                f"{file.key}:{first.first_line} {first.reason}: {first.detail}{example}; "
+                f"sql/staging/{self._source.name}/contract.toml says fail; staging is as it was"
+            )
+
+    async def _finish(self, file: SourceFile) -> None:
+        """Note that one block of a file, or reading it, is done; after the last keep how its lines depart."""
+        file.unfinished -= 1
+        if not file.unfinished:
+            await self.drift.add(file.key, file.departures)
+            file.departures = {}
 
     async def _write(self, slot: _Slot, compressed: bytes, rows: int, end: bool) -> str | None:
         """Add to the slot's part; its key, None where there is neither a part nor a row to begin one."""
@@ -277,6 +303,8 @@ class Compaction:
             len(ranges),
             await self.parts.finish(),
             self._indexed,
+            self._drifted,
+            self.drift.rows,
         )
 
     async def _written(

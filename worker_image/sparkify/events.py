@@ -55,15 +55,17 @@ class EventRules:
             event.user_id = str(event.user_id)
             limit = self.contract.fields["userId"].bytes
             if limit and len(event.user_id) > limit:
-                return Problem("size", f"userId has {len(event.user_id)} digits")
+                return Problem("size", f"userId has {len(event.user_id)} digits", "userId")
         elif is_blank(event.user_id):
             event.user_id = None
         if isinstance(event.registration, float):
             if event.registration % 1:
-                return Problem("type", "registration: expected a whole number of milliseconds")
+                return Problem(
+                    "type", "registration: expected a whole number of milliseconds", "registration"
+                )
             event.registration = int(event.registration)
         if is_blank(event.page):
-            return Problem("required", "page is blank")
+            return Problem("required", "page is blank", "page")
         if event.page == "NextSong":
             if event.user_id is None:
                 return Problem("required", "userId is blank, and the page is NextSong")

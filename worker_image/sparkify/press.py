@@ -19,7 +19,7 @@ import msgspec
 from sparkify import sources
 from sparkify.compressor import Compressor
 from sparkify.lines import LONGEST
-from sparkify.rows import Bad, Parser
+from sparkify.rows import Bad, Departure, Parser
 from sparkify.sources import Source
 
 # A block is at most one buffer of the stream beyond the longest line that is held whole.
@@ -39,7 +39,7 @@ class Order(msgspec.Struct, array_like=True):
 
 
 class Pressed(msgspec.Struct, array_like=True):
-    """What became of a block: compressed rows, counts, bad lines, lines that have unknown fields by name."""
+    """What became of a block: compressed rows, counts, bad lines, departures from the contract."""
 
     compressed: bytes
     lines: int
@@ -47,7 +47,7 @@ class Pressed(msgspec.Struct, array_like=True):
     blank: int
     next_line: int
     bad: list[Bad]
-    unknown: dict[str, int]
+    departures: list[Departure]
 
 
 class Press:
@@ -71,7 +71,7 @@ class Press:
             parsed.blank,
             parsed.next_line,
             parsed.bad,
-            parsed.unknown,
+            list(parsed.departures.values()),
         )
 
 

@@ -23,6 +23,7 @@ _COPIES = {
     "files": "ledger/touched_files/copy",
     "lines": "ledger/staged_parts/copy",
     "index": "ledger/quarantine/copy",
+    "drift": "ledger/schema_drift/copy",
 }
 
 

@@ -6,11 +6,14 @@ normalised them: their values as compact UTF-8 JSON in which only what must be e
 without the nulls at the end that belong to fields which were added to the contract. So neither the day, the
 file and the line, nor the source's key order, white space, escapes and unknown fields change it, nor does a
 contract that grows.
+
+The last element is what a line has beyond its columns and its contract lets pass, a JSON object or null: the
+fields of which the contract does not know, and values that their columns cannot hold.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from io import BytesIO
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
@@ -18,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from xxhash import xxh3_128_hexdigest
 
-from sparkify.contract import Contract
+from sparkify.contract import Action, Contract
 from sparkify.lines import LONGEST
 
 # Lines are handled in batches of about this many bytes: the records of a batch stay in a core's cache.
@@ -27,16 +30,72 @@ _BATCH = 128 * 1024
 _BACKSLASH = ord("\\")
 _NUL = b"\\u0000"  # as JSON has it
 _NULL = b",null"
+# What SUPER holds (Redshift Database Developer Guide, limitations-super): bytes of a text, depth of nesting.
+_SUPER_TEXT = 65535
+_SUPER_DEPTH = 1000
+# Digits of a DECIMAL, exponents of a DOUBLE PRECISION (r_Numeric_types201): its numbers are of these.
+_DIGITS, _EXPONENT = 38, 307
+# Bytes that a row's file, line and hash take at most, and those that a byte of a text does, escaped.
+_LINEAGE = 8192
+_ESCAPED = 6
+# Departures of a block or file that are told by name, and characters of a name and of an example; a file can
+# be made to have one more in each line.
+MOST_NAMES = 1000
+_SHOWN = 200
+# The name under which departures are told that are too many to be told by name.
+OTHERS = "(others)"
 _BLANK = " \t\r\n\v\f"
 
 _Refused = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Problem(NamedTuple):
-    """Why a line cannot be staged: `reason` for machines, `detail` for people."""
+    """Why a line cannot be staged as it is: `reason` for machines, `detail` for people.
+
+    `field` is the one that is wrong by itself, so that the contract says what to do.
+    """
 
     reason: str
     detail: str
+    field: str | None = None
+
+
+class Departure(msgspec.Struct, array_like=True):
+    """How lines of a file depart from their contract, which lets them pass or fails the stage for it.
+
+    `field` is its name as JSON has it, cut where it is long; `reason` is as a Problem's. `first_line`,
+    `example` (the JSON of its value) and `detail` are the first one's.
+    """
+
+    field: str
+    reason: str
+    action: Action
+    lines: int
+    first_line: int
+    example: str | None
+    detail: str
+
+    def add(self, other: "Departure") -> None:
+        """Count other lines of the same file that depart in the same way."""
+        self.lines += other.lines
+        if other.first_line < self.first_line:
+            self.first_line, self.example, self.detail = other.first_line, other.example, other.detail
+
+
+Departures = dict[tuple[str, str], Departure]
+
+
+def merge(into: Departures, more: Iterable[Departure]) -> None:
+    """Add departures to those of the same file; beyond so many names, the rest is told as one."""
+    for each in more:
+        key = (each.field, each.reason)
+        if key not in into and len(into) >= MOST_NAMES:
+            key = (OTHERS, each.reason)
+            each = msgspec.structs.replace(each, field=OTHERS)
+        if key in into:
+            into[key].add(each)
+        else:
+            into[key] = each
 
 
 class Bad(NamedTuple):
@@ -59,7 +118,7 @@ class Rules(Protocol):
 
 @dataclass
 class Parsed:
-    """What became of some lines: rows for COPY, bad lines, and names of unknown fields with their lines."""
+    """What became of some lines: rows for COPY, bad lines, and departures from the contract."""
 
     rows: list[bytes] = field(default_factory=list)
     lines: int = 0
@@ -67,7 +126,7 @@ class Parsed:
     blank: int = 0
     next_line: int = 1
     bad: list[Bad] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
+    departures: Departures = field(default_factory=dict)
 
 
 def is_blank(text: str | None) -> bool:
@@ -89,9 +148,9 @@ class _Texts:
             if text is None:
                 continue
             if "\0" in text:
-                return Problem("type", f"{name} holds a NUL character")
+                return Problem("type", f"{name} holds a NUL character", name)
             if not text.isascii() and (size := len(text.encode())) > limit:
-                return Problem("size", f"{name} has {size} bytes, its column holds {limit}")
+                return Problem("size", f"{name} has {size} bytes, its column holds {limit}", name)
         return None
 
 
@@ -103,7 +162,11 @@ class Parser:
     """
 
     def __init__(self, contract: Contract, rules: Rules):
+        self._contract = contract
         self._fields = contract.fields
+        self._most_rescued = (
+            LONGEST - _LINEAGE - _ESCAPED * sum(each.bytes or 0 for each in contract.fields.values())
+        )
         self._added = contract.added
         self._rules = rules
         self._texts = _Texts(contract)
@@ -113,6 +176,10 @@ class Parser:
         strict = contract.record(forbid_unknown_fields=True)
         self._strict: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(strict).decode
         self._encode_lines = msgspec.json.Encoder().encode_lines
+        self._raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+        # Numbers keep their digits.
+        self._decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
+        self._encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
 
     def parse(self, block: bytes, lineage: Sequence[str], first_line: int) -> Parsed:
         """Parse a block of whole lines, the first of which is number `first_line` of its file.
@@ -131,41 +198,59 @@ class Parser:
         first = parsed.next_line
         parsed.next_line = first + len(lines)
         numbers: Sequence[int] = range(first, parsed.next_line)
+        rescued: dict[int, bytes] = {}
         try:
             if max(map(len, lines)) > LONGEST:
                 raise msgspec.ValidationError
             records = list(map(self._strict, lines))
         except _Refused:
-            records, numbers = self._one_by_one(lines, parsed)
+            records, numbers = self._one_by_one(lines, parsed, rescued)
 
         rules = self._rules
         problems = {}
         for position in rules.suspects(records):
             if problem := rules.problem(records[position]):
                 problems[position] = problem
-        if problems:
-            records, numbers = self._without(problems, records, numbers, lines, parsed)
         encoded = self._encode_lines(list(map(msgspec.structs.astuple, records)))
         values = [array[1:-2] for array in BytesIO(encoded).readlines()]
         has_nul = _BACKSLASH in encoded and _NUL in encoded
         if has_nul or not encoded.isascii():
             # Only where it is not ASCII can a text have more bytes than the characters that were counted.
-            problems = {
-                position: problem
-                for position, value in enumerate(values)
-                if (not value.isascii() or (has_nul and _NUL in value))
-                and (problem := self._texts.problem(records[position]))
-            }
-            if problems:
-                values = [value for position, value in enumerate(values) if position not in problems]
-                records, numbers = self._without(problems, records, numbers, lines, parsed)
+            for position, value in enumerate(values):
+                if (
+                    (not value.isascii() or (has_nul and _NUL in value))
+                    and position not in problems
+                    and (problem := self._texts.problem(records[position]))
+                ):
+                    problems[position] = problem
+        for position, problem in list(problems.items()):
+            number = numbers[position]
+            line = lines[number - first]
+            found: msgspec.Struct | Problem = problem
+            if problem.field and self._action(problem) != "quarantine":
+                found = self._slowly(line, number, parsed, rescued)
+            if isinstance(found, Problem):
+                self._report(parsed, number, found, line)
+            else:
+                values[position] = self._encode_lines([msgspec.structs.astuple(found)])[1:-2]
+                del problems[position]
+        if problems:
+            good = [position for position in range(len(values)) if position not in problems]
+            values = [values[position] for position in good]
+            numbers = [numbers[position] for position in good]
 
         hashed = map(self._without_added, values) if self._added else values
-        tails = self._encode_lines(list(zip(numbers, map(xxh3_128_hexdigest, hashed), strict=True)))
+        ends = zip(numbers, map(xxh3_128_hexdigest, hashed), [None] * len(values), strict=True)
+        tails = self._encode_lines(list(ends)).split(b"[")[1:]  # neither a number nor a hash has a bracket
+        if rescued:
+            tails = [
+                tail.removesuffix(b"null]\n") + rescued[number] + b"]\n" if number in rescued else tail
+                for number, tail in zip(numbers, tails, strict=True)
+            ]
         rows = [b"["] * (4 * len(values))
         rows[1::4] = values
         rows[2::4] = [lineage] * len(values)
-        rows[3::4] = tails.split(b"[")[1:]  # neither a number nor a hash has a bracket
+        rows[3::4] = tails
         parsed.rows.append(b"".join(rows))
         parsed.lines += len(values)
         parsed.loaded += len(values)
@@ -178,27 +263,14 @@ class Parser:
             values = values[: -len(_NULL)]
         return values
 
-    def _without(
-        self,
-        problems: dict[int, Problem],
-        records: list[msgspec.Struct],
-        numbers: Sequence[int],
-        lines: list[bytes],
-        parsed: Parsed,
-    ) -> tuple[list[msgspec.Struct], list[int]]:
-        """The records and numbers that have no problem; the others are reported."""
-        first = parsed.next_line - len(lines)
-        for position, problem in problems.items():
-            number = numbers[position]
-            self._report(parsed, number, problem, lines[number - first])
-        good = [position for position in range(len(records)) if position not in problems]
-        return [records[position] for position in good], [numbers[position] for position in good]
-
     def _report(self, parsed: Parsed, number: int, problem: Problem, raw: bytes) -> None:
         parsed.lines += 1
-        parsed.bad.append(Bad(number, Problem(problem.reason, problem.detail[:250]), raw.removesuffix(b"\n")))
+        shortened = problem._replace(detail=problem.detail[:250])
+        parsed.bad.append(Bad(number, shortened, raw.removesuffix(b"\n")))
 
-    def _one_by_one(self, lines: list[bytes], parsed: Parsed) -> tuple[list[msgspec.Struct], list[int]]:
+    def _one_by_one(
+        self, lines: list[bytes], parsed: Parsed, rescued: dict[int, bytes]
+    ) -> tuple[list[msgspec.Struct], list[int]]:
         """The records and numbers of the lines that decode; the others are reported."""
         records, numbers = [], []
         for number, line in enumerate(lines, parsed.next_line - len(lines)):
@@ -213,7 +285,7 @@ class Parser:
                 try:
                     found = self._strict(line)
                 except _Refused:
-                    found = self._examine(line, parsed.unknown)
+                    found = self._slowly(line, number, parsed, rescued)
             if isinstance(found, Problem):
                 self._report(parsed, number, found, line)
             else:
@@ -221,8 +293,14 @@ class Parser:
                 numbers.append(number)
         return records, numbers
 
-    def _examine(self, line: bytes, unknown: Counter[str]) -> msgspec.Struct | Problem:
-        """The record of a line that the strict decoder refused, or why it has none."""
+    def _slowly(
+        self, line: bytes, number: int, parsed: Parsed, rescued: dict[int, bytes]
+    ) -> msgspec.Struct | Problem:
+        """The record of a line that is in doubt, in which nothing is wrong any more, or why it has none.
+
+        A value that the contract lets pass though its column cannot hold it is null in the record, and
+        rescued with the fields of which the contract does not know.
+        """
         try:
             own = line.rstrip(b"\r\n")  # what is said of it must not depend on the line's end
             own.decode()
@@ -231,7 +309,35 @@ class Parser:
             return Problem("json", str(error))
         if not isinstance(fields, dict):
             return Problem("json", f"not an object but {type(fields).__name__}")
-        unknown.update(fields.keys() - self._fields.keys())
+
+        def passes(problem: Problem) -> bool:
+            return self._passes(problem, fields, number, parsed)
+
+        extra = [name for name in fields if name not in self._fields]
+        for name in extra:
+            problem = Problem("unknown", f"{_named(name)}: the contract does not know it", name)
+            if not passes(problem):
+                return problem
+        record = self._decoded(line, fields, extra, passes)
+        while isinstance(record, msgspec.Struct):
+            doubt = self._rules.problem(record) or self._texts.problem(record)
+            if doubt is None:
+                break
+            if doubt.field is None or doubt.field in extra or not passes(doubt):
+                return doubt
+            setattr(record, self._fields[doubt.field].column, None)
+            extra.append(doubt.field)
+        if extra and isinstance(record, msgspec.Struct):
+            kept = self._rescued(own, extra)
+            if isinstance(kept, Problem):
+                return kept
+            rescued[number] = kept
+        return record
+
+    def _decoded(
+        self, line: bytes, fields: dict[str, Any], extra: list[str], passes: Callable[[Problem], bool]
+    ) -> msgspec.Struct | Problem:
+        """The record of a line, or why it has none; values that it cannot hold are added to `extra`."""
         try:
             return self._lenient(line)
         except _Refused:
@@ -239,17 +345,95 @@ class Parser:
         known: dict[str, Any] = {}
         for name, each in self._fields.items():
             value = fields.get(name)
-            if value is None:
-                if each.required:
-                    return Problem("required", f"{name} is {'null' if name in fields else 'missing'}")
-                known[each.column] = None
-                continue
-            try:
-                known[each.column] = msgspec.convert(value, self._types[each.column])
-            except msgspec.ValidationError as error:
-                message = str(error).replace(" | null", "")
-                return Problem(_reason(message), f"{name}: {message[0].lower()}{message[1:]}")
+            known[each.column] = None
+            if value is None and (each.required or name not in fields):
+                problem = Problem("required", f"{name} is {'null' if name in fields else 'missing'}", name)
+                if not passes(problem):
+                    return problem
+            elif value is not None:
+                try:
+                    known[each.column] = msgspec.convert(value, self._types[each.column])
+                except msgspec.ValidationError as error:
+                    message = str(error).replace(" | null", "")
+                    detail = f"{name}: {message[0].lower()}{message[1:]}"
+                    problem = Problem(_reason(message), detail, name)
+                    if not passes(problem):
+                        return problem
+                    extra.append(name)
         return self._record(**known)
+
+    def _action(self, problem: Problem) -> Action:
+        """What the contract says to do about a field."""
+        assert problem.field is not None
+        if problem.reason == "unknown":
+            return self._contract.action_on_unknown(problem.field)
+        return self._fields[problem.field].action(problem.reason)
+
+    def _passes(self, problem: Problem, fields: dict[str, Any], number: int, parsed: Parsed) -> bool:
+        """Whether the contract lets a line with this problem pass; what it is to be told of is counted."""
+        action = self._action(problem)
+        if action in ("warn", "fail"):
+            assert problem.field is not None
+            name = _named(problem.field)
+            known = parsed.departures.get((name, problem.reason))
+            if known:
+                known.lines += 1
+            else:
+                example = _shown(fields[problem.field]) if problem.field in fields else None
+                told = Departure(name, problem.reason, action, 1, number, example, problem.detail[:250])
+                merge(parsed.departures, [told])
+        return action in ("allow", "warn")
+
+    def _rescued(self, line: bytes, names: Sequence[str]) -> bytes | Problem:
+        """Some fields of a line as the JSON object that SUPER is to hold, or why it cannot."""
+        raw = self._raw_fields(line)
+        values = {name: self._decode_exactly(raw[name]) for name in names}
+        for name, value in values.items():
+            if problem := _too_much_for_super({name: value}):
+                return Problem(problem[0], f"{_named(name)}: rescued_data cannot hold it: {problem[1]}")
+        encoded = self._encode_exactly(values)
+        if len(encoded) > self._most_rescued:
+            return Problem("size", f"rescued_data would have {len(encoded)} bytes, too many for COPY")
+        return encoded
+
+
+def _shown(value: object) -> str:
+    """The JSON of a value, cut where it is long."""
+    return _cut(msgspec.json.encode(value).decode())
+
+
+def _named(name: str) -> str:
+    """A field's name as JSON has it, cut where it is long."""
+    return _cut(msgspec.json.encode(name)[1:-1].decode())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _too_much_for_super(value: object) -> tuple[str, str] | None:
+    """Reason and detail why SUPER cannot hold a value, if it cannot."""
+    rest = [(value, 1)]
+    while rest:
+        each, depth = rest.pop()
+        match each:
+            case str() if "\0" in each:
+                return "type", "a NUL character"
+            case str() if len(each.encode()) > _SUPER_TEXT:
+                return "size", f"a text of {len(each.encode())} bytes"
+            case dict() | list() if depth > _SUPER_DEPTH:
+                return "size", f"nested deeper than {_SUPER_DEPTH}"
+            case dict():
+                rest += [(part, depth + 1) for pair in each.items() for part in pair]
+            case list():
+                rest += [(part, depth + 1) for part in each]
+            case bool() | None:
+                pass
+            case int() | Decimal():
+                number = Decimal(each)
+                if len(number.as_tuple().digits) > _DIGITS or abs(number.adjusted()) > _EXPONENT:
+                    return "size", "a number with too many digits"
+    return None
 
 
 def _reason(message: str) -> str:

@@ -18,7 +18,7 @@ class SongRules:
         song = record
         for name in ("artist_id", "artist_name", "song_id", "title"):
             if is_blank(getattr(song, name)):
-                return Problem("required", f"{name} is blank")
+                return Problem("required", f"{name} is blank", name)
         if is_blank(song.artist_location):
             song.artist_location = None
         if song.year == 0:

@@ -10,6 +10,9 @@ from sparkify.events import EventRules
 from sparkify.rows import Rules
 from sparkify.songs import SongRules
 
+# The columns of staging after the file's lineage.
+_LAST = ("source_line", "content_hash", "rescued_data")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -31,7 +34,7 @@ class Source:
     @property
     def width(self) -> int:
         """The elements of a row's array (sparkify.rows), which are in the order of the COPY's columns."""
-        return len(self.contract.fields) + len(self.lineage("")) + len(("source_line", "content_hash"))
+        return len(self.contract.fields) + len(self.lineage("")) + len(_LAST)
 
 
 def events(sql: Path, day: date) -> Source:

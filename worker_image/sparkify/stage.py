@@ -34,6 +34,8 @@ from sparkify.warehouse import Transaction
 Result = TypeVar("Result")
 
 _TRIES = 5
+# Departures from the contract that the log tells one by one.
+_TOLD = 20
 
 
 class _Overtaken(Exception):
@@ -214,8 +216,8 @@ class _Stage:
             return None
         started = time.monotonic()
         compaction = Compaction(self._source, self._settings, self._log, version, source, staging)
-        await compaction.run(files)
         try:
+            await compaction.run(files)
             self._judge(files, staged, compaction)
         except DataError:
             with suppress(SparkifyError, Changed):  # the next stage deletes what this one leaves
@@ -237,15 +239,19 @@ class _Stage:
         return compacted
 
     def _judge(self, files: Sequence[SourceFile], staged: _Staged, compaction: Compaction) -> None:
-        """Report the bad lines and unknown fields; stop when too many of all lines are bad."""
-        if compaction.unknown:
+        """Report the bad lines and departures from the contract; stop when too many of all lines are bad."""
+        told = compaction.drift.summary
+        for file, each in told[:_TOLD]:
             self._log.warning(
-                "dropped unknown fields",
-                lines_by_field=", ".join(
-                    f"{name!r}: {count}" for name, count in compaction.unknown.most_common(10)
-                ),
-                fields=len(compaction.unknown),
+                "lines depart from the contract",
+                field=each.field,
+                reason=each.reason,
+                lines=each.lines,
+                first=f"{file}:{each.first_line}",
+                example=each.example,
             )
+        if len(told) > _TOLD:
+            self._log.warning("more departs from the contract: see schema_drift", more=len(told) - _TOLD)
         quarantine = compaction.quarantine
         if not quarantine.lines:
             return
@@ -314,6 +320,8 @@ class _Stage:
         transaction.execute("ledger/quarantine/delete", **parameters)
         quarantined = sum(file.quarantined for file in compacted.files)
         self._copy(transaction, "ledger/quarantine/copy", compacted.quarantine, quarantined)
+        transaction.execute("ledger/schema_drift/delete", **parameters)
+        self._copy(transaction, "ledger/schema_drift/copy", compacted.drift, compacted.departures)
         transaction.execute("ledger/staged_files/delete", **parameters)
         transaction.execute("ledger/staged_files/insert", **parameters)
         transaction.execute("ledger/staging_versions/delete", **parameters)

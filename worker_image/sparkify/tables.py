@@ -2,9 +2,10 @@
 
 import argparse
 import re
+from collections.abc import Mapping
 
 from sparkify import warehouse
-from sparkify.errors import UsageError
+from sparkify.errors import DataError, UsageError
 from sparkify.log import Log
 from sparkify.settings import Settings
 from sparkify.statements import Statement, statements
@@ -12,17 +13,40 @@ from sparkify.statements import Statement, statements
 # The view is made from the tables, so it comes after them and goes before them.
 _FOLDERS = ("locks/*", "staging/*", "star/*", "ledger/*")
 
+# A column's name and definition, on a line of a create.sql; a line may also be a key of the table.
+_DEFINED = re.compile(r'^    (?!primary key|unique|foreign key)("?\w+"?) (.+?),?$', re.MULTILINE)
+
 
 def create(args: argparse.Namespace, settings: Settings, log: Log) -> None:
-    """Create every table and view that is not there yet, in one transaction."""
+    """Create every table and view that is not there yet, and every column of a table, in one transaction.
+
+    A table that is there keeps its rows, which have the default or null in the columns that are new. Nothing
+    else of it is changed: neither a type, nor a key, nor a column that no create.sql names any more.
+
+    Raises:
+        DataError: a column that is not there may not be null and has no default.
+    """
     made = _lasting(settings)
 
-    def work(transaction: warehouse.Transaction) -> None:
+    def work(transaction: warehouse.Transaction) -> list[str]:
+        before = _columns(transaction)
+        added = []
         for each in made:
+            # A view may need a column that is new: tables come first.
+            for column, definition in _lacking(each, before):
+                table = _kind_and_name(each)[1]
+                if "not null" in definition and " default " not in definition:
+                    raise DataError(
+                        f"the table {table} has no column {column}, which may not be null: its rows would "
+                        f"have no value; give it a default in sql/{each.name}.sql, or make the table anew"
+                    )
+                transaction.run(f"alter table {table} add column {column} {definition}")
+                added.append(f"{table}.{column}")
             transaction.execute(each.name)
+        return added
 
-    warehouse.write(settings, log, None, work)
-    log.info("tables are there", tables=len(made))
+    added = warehouse.write(settings, log, None, work)
+    log.info("tables are there", tables=len(made), columns_added=", ".join(added) or None)
 
 
 def drop(args: argparse.Namespace, settings: Settings, log: Log) -> None:
@@ -42,6 +66,24 @@ def drop(args: argparse.Namespace, settings: Settings, log: Log) -> None:
 
     warehouse.write(settings, log, None, work)
     log.info("tables are gone", tables=len(made))
+
+
+def _columns(transaction: warehouse.Transaction) -> dict[str, set[str]]:
+    """The columns that each table of the current schema has now."""
+    columns: dict[str, set[str]] = {}
+    for table, column in transaction.rows("ledger/columns/select"):
+        columns.setdefault(table, set()).add(column)
+    return columns
+
+
+def _lacking(create: Statement, there: Mapping[str, set[str]]) -> list[tuple[str, str]]:
+    """Column and definition of what a table that is there lacks; each stands on a line of its own."""
+    kind, name = _kind_and_name(create)
+    if kind == "view" or name.strip('"') not in there:
+        return []
+    block = create.text.partition("(\n")[2].partition("\n)")[0]
+    defined = _DEFINED.findall(block)
+    return [(column, rest) for column, rest in defined if column.strip('"') not in there[name.strip('"')]]
 
 
 def _lasting(settings: Settings) -> list[Statement]:

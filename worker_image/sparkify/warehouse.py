@@ -305,7 +305,7 @@ def _explained(error: Exception) -> SparkifyError:
             "SPARKIFY_COPY_ROLE names to the warehouse, and let it read SPARKIFY_STAGING (s3:GetObject, "
             "s3:ListBucket)"
         )
-    if code == "42P01":
+    if code in ("42P01", "42703"):  # a table or a column that is not there
         return DataError(f"warehouse: {message}; make the tables with: sparkify tables create")
     if code == "57014":
         return PassingError(f"warehouse: {message}; SPARKIFY_STATEMENT_TIMEOUT sets the limit")

@@ -1,6 +1,6 @@
 -- quarantine: the index of the lines that could not be staged. Grain: source_file, source_line.
 -- The raw bytes are at raw_offset, raw_length of the object raw_object. reason is one of json, type,
--- required, size, time; detail says it for people. Distribution: all, small. Rerun: kept as it is.
+-- unknown, required, size, time; detail says it for people. Distribution: all, small. Rerun: kept as it is.
 create table if not exists quarantine (
     source varchar(16) not null encode zstd,
     day date encode az64,

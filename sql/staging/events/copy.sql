@@ -24,7 +24,8 @@ copy staging_events (
     day,
     source_file,
     source_line,
-    content_hash
+    content_hash,
+    rescued_data
 )
 from :manifest
 iam_role :copy_role

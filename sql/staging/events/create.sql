@@ -31,7 +31,8 @@ create table if not exists staging_events (
     -- end of contract.toml
     source_file varchar(1024) not null encode zstd,
     source_line bigint not null encode az64,
-    content_hash char(32) not null encode zstd
+    content_hash char(32) not null encode zstd,
+    rescued_data super encode zstd
 )
 diststyle key distkey (session_id)
 compound sortkey (day, session_id, item_in_session);

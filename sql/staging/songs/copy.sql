@@ -15,7 +15,8 @@ copy staging_songs (
     -- end of contract.toml
     source_file,
     source_line,
-    content_hash
+    content_hash,
+    rescued_data
 )
 from :manifest
 iam_role :copy_role

@@ -17,7 +17,8 @@ create table if not exists staging_songs (
     -- end of contract.toml
     source_file varchar(1024) not null encode raw,
     source_line bigint not null encode az64,
-    content_hash char(32) not null encode zstd
+    content_hash char(32) not null encode zstd,
+    rescued_data super encode zstd
 )
 diststyle all
 compound sortkey (source_file);

@@ -5,14 +5,13 @@ The only module that imports redshift_connector.
 
 import platform
 import re
-import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import redshift_connector
+import tenacity
 
 from sparkify.errors import DataError, PassingError, SparkifyError, Terminated, UsageError
 from sparkify.log import Log
@@ -22,19 +21,48 @@ from sparkify.statements import Statement, statement
 Row = Sequence[Any]
 Result = TypeVar("Result")
 
+# A transaction is tried so often, and none is begun anew once the time limit of a statement is over.
 ATTEMPTS = 5
+_PAUSE = tenacity.wait_random_exponential(multiplier=0.4, min=0.1, max=20)
 
-# What passes when the whole transaction is repeated. Redshift reports its conflicts by message, not by a
-# SQLSTATE of their own (Redshift Database Developer Guide,
-# c_serial_isolation-serializable-isolation-troubleshooting).
-_PASSING = re.compile(
-    r"\b1023\b|serializable isolation violation|conflict with concurrent transaction"
-    r"|could not open relation with OID|deadlock detected",
-    re.IGNORECASE,
+
+@dataclass(frozen=True)
+class _Passes:
+    """An error that passes when the transaction is repeated, by its SQLSTATE's beginning or its message."""
+
+    page: str  # that says so
+    sqlstate: str | None = None
+    message: str | None = None
+
+    def fits(self, sqlstate: str, message: str) -> bool:
+        return (self.sqlstate is not None and sqlstate.startswith(self.sqlstate)) or (
+            self.message is not None and re.search(self.message, message, re.IGNORECASE) is not None
+        )
+
+
+_GUIDE = "https://docs.aws.amazon.com/redshift/latest/dg"
+_SQLSTATES = "https://www.postgresql.org/docs/current/errcodes-appendix.html"
+# All that passes. Redshift reports its conflicts by message, not by a SQLSTATE of their own.
+PASSING = (
+    _Passes(
+        f"{_GUIDE}/c_serial_isolation-serializable-isolation-troubleshooting.html",
+        sqlstate="40001",
+        message=r"\b1023\b|serializable isolation violation",
+    ),
+    _Passes(
+        f"{_GUIDE}/r_Serializable_isolation_example.html", message="conflict with concurrent transaction"
+    ),
+    _Passes(f"{_GUIDE}/c_write_readwrite.html", sqlstate="40P01", message="deadlock detected"),
+    # A table that another session dropped and made anew meanwhile.
+    _Passes(
+        "https://github.com/dbt-labs/dbt-adapters/issues/617", message="could not open relation with OID"
+    ),
+    # The connection is lost, out of resources, and the server is stopped or restarts.
+    _Passes(_SQLSTATES, sqlstate="08"),
+    _Passes(_SQLSTATES, sqlstate="53"),
+    _Passes(_SQLSTATES, sqlstate="57P"),
+    _Passes(f"{_GUIDE}/s3serviceexception-error.html", message=r"S3ServiceException:.*?,Status 5\d\d"),
 )
-# Classes of SQLSTATE that say the server is away for a while: connection exceptions, out of resources,
-# operator intervention (PostgreSQL documentation, appendix A). 57014 is a cancelled statement.
-_AWAY = ("08", "53", "57")
 # What S3 answered to COPY, as Redshift passes it on.
 _S3 = re.compile(r"S3ServiceException:(.*?),Status (\d+),Error (\w+)")
 # What else COPY says of rights that it lacks: of a manifest that it may not read, and of its role.
@@ -44,11 +72,17 @@ _NO_RIGHT = re.compile(
 )
 # Until a connection is made; a warehouse that was paused may need some of them.
 _CONNECT_SECONDS = 60
+# After the time limit of a statement, until a server that does not report it counts as gone.
+_SILENT_SECONDS = 60
 _CUT = "the connection ended before the answer did"
 
 
 class _Passing(Exception):
     """The transaction is rolled back, and repeating it whole may succeed."""
+
+
+class _Unreachable(PassingError):
+    """There is no connection."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +127,7 @@ class Transaction:
 
 @contextmanager
 def connect(settings: Settings, log: Log) -> Iterator[Any]:
-    """A connection; when the worker is terminated, the statement in flight is cancelled.
+    """A connection; when the worker is terminated, or hears nothing, the statement in flight is cancelled.
 
     Raises:
         UsageError: the warehouse refuses the user, the password or the database.
@@ -102,7 +136,7 @@ def connect(settings: Settings, log: Log) -> Iterator[Any]:
     connection = _open(settings, log)
     try:
         yield connection
-    except Terminated:
+    except (Terminated, TimeoutError):
         _cancel(settings, log, connection)
         raise
     finally:
@@ -132,7 +166,8 @@ def _open(settings: Settings, log: Log) -> Any:
         connection.autocommit = True
         connection.cursor().execute(f"set statement_timeout to {settings.statement_timeout * 1000}")
         connection.autocommit = False
-        connection._usock.settimeout(None)  # other statements may take their time
+        # A statement takes as long as the server lets it; a server that is silent for longer is gone.
+        connection._usock.settimeout(settings.statement_timeout + _SILENT_SECONDS)
     except Exception as error:  # what half an answer makes the driver raise depends on where it was cut
         code, message = _code_and_message(error)
         # 28: authorization; 3D000: no such database (PostgreSQL documentation, appendix A).
@@ -141,13 +176,13 @@ def _open(settings: Settings, log: Log) -> Any:
                 f"warehouse {where}: {message}; check SPARKIFY_WAREHOUSE_USER, _PASSWORD and _DATABASE"
             ) from error
         if code:
-            raise PassingError(f"warehouse {where}: {_reason(error)}") from error
+            raise _Unreachable(f"warehouse {where}: {_reason(error)}") from error
         if "CERTIFICATE_VERIFY_FAILED" in message:
             raise UsageError(
                 f"warehouse {where}: its certificate is not trusted: {message}; SSL_CERT_FILE names the "
                 "authorities to trust"
             ) from error
-        raise PassingError(
+        raise _Unreachable(
             f"warehouse {where} cannot be reached: {_reason(error)}; check SPARKIFY_WAREHOUSE_HOST, _PORT, "
             "the network, and that the warehouse is up"
         ) from error
@@ -184,12 +219,8 @@ def _cancel(settings: Settings, log: Log, connection: Any) -> None:
 
 
 def read(settings: Settings, log: Log, work: Callable[[Transaction], Result]) -> Result:
-    """Run `work` in a transaction that is rolled back: it only reads."""
-    with connect(settings, log) as connection:
-        try:
-            return work(Transaction(connection, settings))
-        except (redshift_connector.Error, OSError) as error:
-            raise _explained(error) from error
+    """Run `work` in a transaction that is rolled back: it only reads. Repeated and failing as `write`."""
+    return _repeated(settings, log, work)
 
 
 def write(
@@ -202,43 +233,18 @@ def write(
     """Run `work` in one transaction, taking turns with other writers on the table `lock`, if any.
 
     LOCK comes first because it makes no snapshot: what `work` reads is what the writer before it left
-    (Redshift Database Developer Guide, c_serial_isolation and r_LOCK). A transaction that met a conflict or
-    lost its connection is repeated whole; but when the answer to its COMMIT was lost, `committed` is asked
-    first, once the lock says that the other connection's transaction has ended. Work that may be done twice
-    needs no `committed`.
+    (Redshift Database Developer Guide, c_serial_isolation and r_LOCK). A transaction that met what PASSING
+    lists, or lost its connection, is repeated whole; but when the answer to its COMMIT was lost, `committed`
+    is asked first, once the lock says that the other connection's transaction has ended. Work that may be
+    done twice needs no `committed`.
 
     Raises:
-        PassingError: it still failed after the last attempt.
+        PassingError: it still failed after the last attempt, or took too long.
         DataError: the warehouse refused a statement.
     """
-    sent: list[Result] = []
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with connect(settings, log) as connection:
-                return _attempt(Transaction(connection, settings), log, lock, work, committed, sent)
-        except _Passing as error:
-            reason = str(error)
-        except PassingError as error:
-            if attempt == 1:  # it was not there to begin with: that is for Airflow's longer pauses
-                raise
-            reason = str(error)
-        if attempt < ATTEMPTS:
-            pause = min(20.0, 0.2 * 2**attempt) * (0.5 + secrets.randbelow(1000) / 1000)
-            log.warning("repeating the whole transaction", attempt=attempt, pause=pause, reason=reason)
-            time.sleep(pause)
-    raise PassingError(f"warehouse: gave up after {ATTEMPTS} attempts: {reason}")
+    sent: list[Result] = []  # the result of an attempt whose COMMIT was sent and not answered
 
-
-def _attempt(
-    transaction: Transaction,
-    log: Log,
-    lock: str | None,
-    work: Callable[[Transaction], Result],
-    committed: Callable[[Transaction], bool],
-    sent: list[Result],
-) -> Result:
-    """One try. `sent` holds the result of a try whose COMMIT was sent and not answered."""
-    try:
+    def attempt(transaction: Transaction) -> Result:
         # The driver sends BEGIN by itself before the first statement.
         if lock:
             transaction.run(f"lock {lock}")
@@ -250,11 +256,53 @@ def _attempt(
         result = work(transaction)
         sent.append(result)
         transaction.connection.commit()
+        return result
+
+    return _repeated(settings, log, attempt)
+
+
+def _repeated(settings: Settings, log: Log, attempt: Callable[[Transaction], Result]) -> Result:
+    """Try until an attempt does not fail in a way that passes, each on a connection of its own."""
+
+    def failure(tried: tenacity.RetryCallState) -> BaseException | None:
+        return tried.outcome.exception() if tried.outcome else None
+
+    def passes(tried: tenacity.RetryCallState) -> bool:
+        error = failure(tried)
+        # A warehouse that was not there to begin with is for Airflow's longer pauses.
+        return isinstance(error, _Passing) or (isinstance(error, _Unreachable) and tried.attempt_number > 1)
+
+    def warn(tried: tenacity.RetryCallState) -> None:
+        log.warning(
+            "repeating the whole transaction",
+            attempt=tried.attempt_number,
+            pause=tried.upcoming_sleep,
+            reason=failure(tried),
+        )
+
+    def give_up(tried: tenacity.RetryCallState) -> NoReturn:
+        reason = failure(tried)
+        raise PassingError(f"warehouse: gave up after {tried.attempt_number} attempts: {reason}") from reason
+
+    retrying = tenacity.Retrying(
+        retry=passes,
+        wait=_PAUSE,
+        stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_after_delay(settings.statement_timeout),
+        before_sleep=warn,
+        retry_error_callback=give_up,
+    )
+    result: Result = retrying(_once, settings, log, attempt)
+    return result
+
+
+def _once(settings: Settings, log: Log, attempt: Callable[[Transaction], Result]) -> Result:
+    try:
+        with connect(settings, log) as connection:
+            return attempt(Transaction(connection, settings))
     except (redshift_connector.Error, OSError) as error:
         if _may_pass(error):
             raise _Passing(_reason(error)) from error
         raise _explained(error) from error
-    return result
 
 
 def _code_and_message(error: Exception) -> tuple[str, str]:
@@ -288,15 +336,12 @@ def _may_pass(error: Exception) -> bool:
         return isinstance(
             error, (redshift_connector.InterfaceError, redshift_connector.OperationalError, OSError)
         )
-    if (answer := _S3.search(message)) and answer[2].startswith("5"):
-        return True
-    return code == "40001" or (code.startswith(_AWAY) and code != "57014") or bool(_PASSING.search(message))
+    return any(each.fits(code, message) for each in PASSING)
 
 
 def _explained(error: Exception) -> SparkifyError:
+    """What an error that does not pass means."""
     code, message = _code_and_message(error)
-    if _may_pass(error):
-        return PassingError(f"warehouse: {_reason(error)}")
     answer = _S3.search(message)
     if (answer and answer[2] in ("401", "403")) or _NO_RIGHT.search(message):
         said = f"{answer[1]} ({answer[3]})" if answer else message

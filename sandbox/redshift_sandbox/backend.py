@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -182,6 +183,9 @@ class Backend:
         return rows, tag
 
 
+_KIND = re.compile(r"((?:permission denied for|must be owner of) )(?:table|view)\b")
+
+
 def redshift_error(fields: dict[str, str], process_id: int) -> RedshiftError:
     """An error of PostgreSQL, from the session with this process, as Redshift reports it."""
     sqlstate, message, detail = fields["C"], fields["M"], fields.get("D")
@@ -194,6 +198,9 @@ def redshift_error(fields: dict[str, str], process_id: int) -> RedshiftError:
         return cancelled(process_id)
     if sqlstate == "53100":
         return RedshiftError("53100", "Disk Full", message)
+    if sqlstate == "42501":
+        # What PostgreSQL calls by its kind since version 11 was a relation to all versions before.
+        return RedshiftError(sqlstate, _KIND.sub(r"\1relation", message), detail)
     if sqlstate == "28P01":
         # PostgreSQL 8.0, which Redshift comes from, had no SQLSTATE for a wrong password alone.
         return RedshiftError("28000", message, detail)

@@ -353,6 +353,14 @@ join pg_catalog.pg_attribute as columns on columns.attrelid = tables.oid
 where tables.relkind = 'r' and columns.attnum > 0 and not columns.attisdropped
     and schemas.nspname = any (current_schemas(true));
 
-grant select on sandbox.sys_load_error_detail, sandbox.stl_load_errors, sandbox.sys_load_history,
-    sandbox.sys_copy_replacements, sandbox.stl_replacements, sandbox.svv_table_info, sandbox.pg_table_def
+-- SVV_ROLES: a role is what cannot sign in (SVV_ROLES).
+create or replace view sandbox.svv_roles as
+select
+    roles.oid::integer as role_id, roles.rolname::text as role_name, null::text as role_owner,
+    null::text as external_id
+from pg_catalog.pg_roles as roles
+where not roles.rolcanlogin and roles.rolname not like 'pg\_%';
+
+grant select on sandbox.svv_roles, sandbox.sys_load_error_detail, sandbox.stl_load_errors,
+    sandbox.sys_load_history, sandbox.sys_copy_replacements, sandbox.stl_replacements, sandbox.svv_table_info, sandbox.pg_table_def
     to public;

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlglot.tokenizer_core import Token
 
-from redshift_sandbox import tables
+from redshift_sandbox import rights, tables
 from redshift_sandbox.errors import RedshiftError, syntax_error, unsupported
 from redshift_sandbox.queries import query
 from redshift_sandbox.reader import Reader
@@ -294,6 +294,10 @@ def _create(reader: Reader) -> Statement:
         return _create_schema(reader)
     if reader.accept("database"):
         return _create_database(reader)
+    if reader.accept("user"):
+        return rights.create_user(reader)
+    if reader.accept("role"):
+        return rights.create_role(reader)
     raise unsupported(f"CREATE {reader.look().upper()}")
 
 
@@ -328,6 +332,8 @@ def _create_database(reader: Reader) -> Statement:
 
 def _drop(reader: Reader) -> Statement:
     reader.expect("drop")
+    if reader.look() in ("user", "role"):
+        return rights.drop(reader)
     for kind in ("table", "view", "schema", "database"):
         if reader.accept(kind):
             break
@@ -368,8 +374,10 @@ _STATEMENTS: dict[str, Callable[[Reader], Statement]] = {
     "end": _commit,
     "explain": _explain,
     "fetch": _fetch,
+    "grant": rights.grant,
     "lock": _lock,
     "reset": _reset,
+    "revoke": rights.revoke,
     "rollback": _rollback,
     "set": _set,
     "show": _show,

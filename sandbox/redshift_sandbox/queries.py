@@ -288,6 +288,7 @@ _SYSTEM_VIEWS = frozenset(
         "stl_loaderror_detail",
         "sys_copy_replacements",
         "stl_replacements",
+        "svv_roles",
         "svv_table_info",
         "svv_tables",
         "svv_columns",

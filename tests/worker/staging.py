@@ -54,12 +54,13 @@ def staging(pipeline: Pipeline) -> tuple[str, str]:
 
 def raw_lines(pipeline: Pipeline, connection: Any) -> list[bytes]:
     """The bytes that the quarantine's index says each bad line had."""
-    found = []
+    found, bodies = [], dict[str, bytes]()
     for url, offset, length in rows(
         connection,
         "select raw_object, raw_offset, raw_length from quarantine order by source_file, source_line",
     ):
-        bucket, key = url.removeprefix("s3://").split("/", 1)
-        body = pipeline.client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        found.append(body[offset : offset + length])
+        if url not in bodies:
+            bucket, key = url.removeprefix("s3://").split("/", 1)
+            bodies[url] = pipeline.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        found.append(bodies[url][offset : offset + length])
     return found

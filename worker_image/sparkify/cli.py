@@ -23,6 +23,7 @@ from sparkify import errors
 STEPS = {
     "connect": ("connect", "connect"),
     "tables_create": ("tables", "create"),
+    "tables_grant": ("tables", "grant"),
     "tables_drop": ("tables", "drop"),
     "stage_songs": ("stage", "songs"),
     "stage_events": ("stage", "events"),
@@ -141,8 +142,15 @@ def parser() -> argparse.ArgumentParser:
         "try S3, the warehouse and COPY with one row, and leave nothing behind",
         "sparkify connect",
     )
-    tables = group("tables", "create or drop the schema")
+    tables = group("tables", "create or drop the schema, and say who may do what in it")
     command(tables, "create", "tables_create", "create what is not there yet", "sparkify tables create")
+    command(
+        tables,
+        "grant",
+        "tables_grant",
+        "make the roles of loader and reader, and give them their rights",
+        "sparkify tables grant",
+    )
     drop = command(
         tables, "drop", "tables_drop", "drop every table, with its rows", "sparkify tables drop --yes"
     )

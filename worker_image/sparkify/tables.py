@@ -1,4 +1,4 @@
-"""`sparkify tables create` and `sparkify tables drop`: the schema."""
+"""`sparkify tables create`, `grant` and `drop`: the schema, and who may do what in it."""
 
 import argparse
 import re
@@ -9,6 +9,11 @@ from sparkify.errors import DataError, UsageError
 from sparkify.log import Log
 from sparkify.settings import Settings
 from sparkify.statements import Statement, statements
+
+_ROLES = ("sparkify_loader", "sparkify_reader")
+# Whoever has some right on a table, but not the right to give it, is only warned: privilege_not_revoked,
+# privilege_not_granted (PostgreSQL documentation, appendix A and GRANT).
+_WITHOUT_EFFECT = {"01006", "01007"}
 
 # The view is made from the tables, so it comes after them and goes before them.
 _FOLDERS = ("locks/*", "staging/*", "star/*", "ledger/*")
@@ -47,6 +52,32 @@ def create(args: argparse.Namespace, settings: Settings, log: Log) -> None:
 
     added = warehouse.write(settings, log, None, work)
     log.info("tables are there", tables=len(made), columns_added=", ".join(added) or None)
+
+
+def grant(args: argparse.Namespace, settings: Settings, log: Log) -> None:
+    """Make the roles that are not there yet, and give each its rights, in one transaction.
+
+    Raises:
+        UsageError: the user is not the one who may give them: the tables' owner, or a superuser.
+    """
+    rights = list(statements(settings.sql, "roles/*/grant_*.sql"))
+    rights += statements(settings.sql, "roles/*/revoke_*.sql")
+
+    def work(transaction: warehouse.Transaction) -> None:
+        there = {name for (name,) in transaction.rows("roles/select")}
+        for role in _ROLES:
+            if role not in there:
+                transaction.execute(f"roles/{role}/create")
+        for each in rights:
+            transaction.execute(each.name)
+            if transaction.warnings & _WITHOUT_EFFECT:
+                raise UsageError(
+                    f"warehouse: user {settings.user} may not run sql/{each.name}.sql: the "
+                    "owner of the tables or a superuser may"
+                )
+
+    warehouse.write(settings, log, None, work)
+    log.info("rights are given", roles=", ".join(_ROLES))
 
 
 def drop(args: argparse.Namespace, settings: Settings, log: Log) -> None:

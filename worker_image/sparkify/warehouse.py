@@ -105,6 +105,11 @@ class Transaction:
         cursor = self._execute(query, parameters)
         return [column[0] for column in cursor.description], list(cursor.fetchall())
 
+    @property
+    def warnings(self) -> set[str]:
+        """The SQLSTATEs of what the server warned of since the connection was made."""
+        return {notice[b"C"].decode() for notice in self.connection.notices if b"C" in notice}
+
     def run(self, text: str) -> None:
         """Run SQL that is not in a file."""
         self.connection.cursor().execute(text)

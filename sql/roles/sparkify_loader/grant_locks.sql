@@ -1,0 +1,7 @@
+-- LOCK needs UPDATE or DELETE (PostgreSQL 8.0, LOCK; the Redshift guide does not say). They hold no rows.
+-- Rerun: changes nothing.
+grant update, delete on table
+lock_staging_events,
+lock_staging_songs,
+lock_star
+to role sparkify_loader;

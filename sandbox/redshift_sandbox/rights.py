@@ -83,6 +83,7 @@ def _rights(reader: Reader) -> str:
     if reader.look() != "on":
         raise unsupported(f"the right {rights[-1].upper()}")
     reader.expect("on")
+    known: tuple[str, ...]
     if reader.accept("schema"):
         known, kind = _OF_SCHEMAS, "SCHEMA "
     elif reader.accept("database"):

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from sparkify import quarantined
 from tests import command
 from tests.star.conftest import Pipeline
-from tests.worker.staging import DAY, FILE, line, rows, song, staging_keys
+from tests.star.test_readers_and_writers import fault
+from tests.worker.staging import DAY, FILE, line, rows, song, staging, staging_keys
 
 SQL = Path(__file__).parents[2] / "sql"
 SONG = "song_data/A/B/C/TR1.json"
@@ -163,7 +165,9 @@ def test_a_retry_lets_in_the_lines_that_are_good_now_and_keeps_the_others(
     assert rows(warehouse, LEDGER.format("events"))[0] == [FILE, 6, 2, 3, 1]
     assert rows(warehouse, LEDGER.format("songs")) == [[SONG, 2, 0, 2, 0]]
     assert "nothing changed" in refused_by_mistake.done("stage", "songs").log
-    assert retry(refused_by_mistake, "--source", "songs").code == 0
+    fault(warehouse, action="lose_commit", application="sparkify quarantine_retry")
+    lost = retry(refused_by_mistake, "--source", "songs")
+    assert (lost.code, "asking the ledger" in lost.log) == (0, True)
     ended = retry(refused_by_mistake, "--date", DAY)
     assert ended.code == 0, ended.log
     assert [re.split(" {2,}", each) for each in ended.out.splitlines()] == [
@@ -203,6 +207,34 @@ def test_the_lines_of_a_file_that_has_changed_or_is_gone_do_not_come_back(
     assert f"{SONG} is gone since it was staged" in gone.log
     assert gone.log.splitlines()[-1].count("sparkify stage songs") == 1
     assert rows(warehouse, "select version from staging_versions order by 1") == before
+    bucket, prefix = staging(refused_by_mistake)
+    for key in staging_keys(refused_by_mistake):
+        refused_by_mistake.client.delete_object(Bucket=bucket, Key=prefix + key)
+    for ended in (
+        retry(refused_by_mistake, "--date", DAY),
+        refused_by_mistake.run("quarantine", "show", f"{FILE}:2"),
+    ):
+        assert (ended.code, f"the bytes of {FILE}:2 are gone from s3://{bucket}" in ended.log) == (1, True)
+
+
+def test_a_retry_that_another_stage_overtakes_judges_what_that_one_kept(
+    refused_by_mistake: Pipeline, warehouse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = quarantined._verdicts
+    overtaken: list[int] = []
+
+    def late(*arguments: Any) -> Any:
+        if not overtaken:
+            again = refused_by_mistake.start("stage", "events", "--date", DAY, SPARKIFY_MAX_BAD_RATIO="1")
+            overtaken.append(command.end(again).code)
+        return judge(*arguments)
+
+    monkeypatch.setattr(quarantined, "_verdicts", late)
+    ended = retry(refused_by_mistake, "--date", DAY)
+    assert (overtaken, ended.code) == ([0], 99)
+    assert "another stage replaced the lines meanwhile" in ended.log
+    assert re.split(" {2,}", ended.out.splitlines()[1]) == [DAY, "json", "json", "2"]
+    assert rows(warehouse, LEDGER.format("events"))[0] == [FILE, 6, 3, 2, 1]
 
 
 def test_a_retry_is_told_which_lines(pipeline: Pipeline) -> None:

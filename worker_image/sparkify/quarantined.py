@@ -27,6 +27,10 @@ _SHOWN = 1000  # characters of a line that `show` prints
 _BLOCK = 4 * 1024 * 1024
 
 
+class _Gone(DataError):
+    """Kept bytes are not there any more."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A bad line: where it comes from, what is wrong with it, where its bytes are.
@@ -90,8 +94,7 @@ def show(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     raw = asyncio.run(_joined(_raw(settings, entry, min(entry.raw_length, 4 * _SHOWN))))
     text = raw.decode(errors="backslashreplace")
     cut = len(raw) < entry.raw_length or len(text) > _SHOWN
-    visible = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:_SHOWN])
-    print(f"\n{visible}{'… (--raw prints all)' if cut else ''}")
+    print(f"\n{report.visible(text[:_SHOWN])}{'… (--raw prints all)' if cut else ''}")
 
 
 def retry(args: argparse.Namespace, settings: Settings, log: Log) -> None:
@@ -125,7 +128,14 @@ def retry(args: argparse.Namespace, settings: Settings, log: Log) -> None:
 
 def _retry(source: Source, entries: Sequence[Entry], settings: Settings, log: Log) -> int:
     """Lines of which the rules say something else now."""
-    verdicts = asyncio.run(_verdicts(settings, source, entries))
+    try:
+        verdicts = asyncio.run(_verdicts(settings, source, entries))
+    except _Gone:
+        now = _staged(settings, log, source=source.name, day=source.day)
+        if {each.version for each in now} == {each.version for each in entries}:
+            raise
+        log.warning("beginning again", reason="another stage replaced the lines meanwhile")
+        return _retry(source, now, settings, log)
     counts = Counter((source.day, entry.reason, verdict or "good") for entry, verdict in verdicts)
     print(report.table(["day", "was", "is", "lines"], [(*key, count) for key, count in counts.items()]))
     changed = [entry for entry, verdict in verdicts if verdict != entry.reason]
@@ -206,7 +216,7 @@ async def _raw(settings: Settings, entry: Entry, length: int) -> AsyncIterator[b
         async for buffer in bucket.stream(listed, entry.raw_offset, entry.raw_offset + length):
             yield buffer
     except Changed:
-        raise DataError(
+        raise _Gone(
             f"the bytes of {_place(entry)} are gone from {entry.raw_object}; stage its file again"
         ) from None
 

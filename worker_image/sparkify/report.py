@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+# Not printable by themselves, but part of how words and emoji are written.
+_JOINERS = "\u200c\u200d"
+
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """The rows as lines of aligned columns under their names; an absent value is a hyphen."""
@@ -19,6 +22,10 @@ def record(columns: Sequence[str], row: Sequence[object]) -> str:
     return "\n".join(f"{name.ljust(width)}  {_cell(value)}" for name, value in zip(columns, row, strict=True))
 
 
+def visible(text: str) -> str:
+    """The text on one line, with escapes for what a terminal would obey or hide."""
+    return "".join(each if each.isprintable() or each in _JOINERS else ascii(each)[1:-1] for each in text)
+
+
 def _cell(value: object) -> str:
-    # A title may hold line breaks; a line of a table must not.
-    return "-" if value is None else str(value).replace("\r", "\\r").replace("\n", "\\n")
+    return "-" if value is None else visible(str(value))

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export AIRFLOW_HOME := $(CURDIR)/.state/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sql shell images up e2e down test lint contract format bench lock clean
+.PHONY: help install run sql shell images up e2e down test lint order contract format bench lock clean
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -71,6 +71,9 @@ lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, type
 	@rm -rf .state/chart && $(BIN)/python -m helm.render .state/chart
 	@! test -d .state/chart || .venv/checkov/bin/checkov --config-file helm/checkov/config.yaml --directory .state/chart \
 	    >.state/checkov || { cat .state/checkov; exit 1; }
+
+order: install ## Made-up sequences of loads, corrections and failures against clean loads: EXAMPLES=200
+	@ORDER_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/order --timeout 0 $(ARGS)
 
 contract: install ## Write staging's columns and docs/contract.md anew from the sources' contracts
 	@$(BIN)/python -m sql.render

@@ -1,0 +1,377 @@
+"""Any sequence of what happens to files, days and runs ends in the tables of one clean load of the files.
+
+A machine makes up the sequences: files that come, change, grow late events and go, songs that do, days that
+are staged, loaded and checked in any order, again and side by side, and failures in the middle of each. Some
+sequences, the same each time, are part of `make test`; `make order` makes up as many others as one wants.
+"""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests import oracle
+from tests.command import Ended, end
+from tests.lines import EVENT, SONG
+from tests.star.conftest import Pipeline, day_key
+
+# None: the sequences of `make test`.
+EXAMPLES = int(os.environ["ORDER_EXAMPLES"]) if os.environ.get("ORDER_EXAMPLES") else None
+
+DAYS = [f"2018-11-{day:02}" for day in range(1, 5)]
+NOON = {day: 1541030400000 + 43200000 + 86400000 * number for number, day in enumerate(DAYS)}
+EVENTS = range(3)  # of each day
+USERS = [("8", "Kaylee", "free"), ("10", "Sylvie", "paid")]
+TITLES = ["You Gotta Be", "Ten Tonne"]
+SONGS = [f"song_data/A/B/C/TR{number}.json" for number in range(3)]
+ENVIRONMENT = {"SPARKIFY_MISSING_DAY": "empty", "SPARKIFY_MAX_BAD_RATIO": "1"}
+TABLES = [
+    *oracle.COLUMNS,
+    *("staging_events", "staging_songs", "staged_files", "quarantine", "schema_drift"),
+]
+OF_A_RUN = {"load_id", "version", "run", "staged_at", "raw_object"}
+
+Key = tuple[str, int]  # of an event: the day when it happened, and which of that day's it is
+
+days = st.sampled_from(DAYS)
+events = st.tuples(days, st.sampled_from(EVENTS))
+song_lines = st.builds(
+    lambda song, artist, title, nearer, place: {
+        **SONG,
+        "song_id": f"SO{song}",
+        "artist_id": f"AR{artist}",
+        "artist_name": EVENT["artist"],
+        "artist_location": place,
+        "title": TITLES[title],
+        "duration": EVENT["length"] + (0.2 if nearer else 0.4),
+    },
+    *(st.integers(0, 2), st.integers(0, 1), st.integers(0, 1), st.booleans()),
+    st.sampled_from(["London, England", ""]),
+)
+# What is no play, in a file: each is counted and in no table of the star.
+OTHERS = [json.dumps({**EVENT, "page": "Home", "sessionId": 1}), "", "bad"]
+FAULTS = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "action": st.sampled_from(["drop", "serialization_failure", "conflict"]),
+            "nth": st.integers(2, 60),
+            "when": st.just("before"),
+        }
+    ),
+    st.fixed_dictionaries(
+        {"action": st.just("drop"), "when": st.just("after"), "nth": st.integers(2, 60)},
+    ),
+    st.just({"action": "lose_commit"}),
+    st.just({"action": "drop", "match": "^commit"}),
+)
+
+
+def event(key: Key, version: int) -> dict[str, Any]:
+    """An event; its versions say different things under one key, as a correction does."""
+    day, item = key
+    user, name, level = USERS[(item + version) % len(USERS)]
+    return {
+        **EVENT,
+        "sessionId": 100 + DAYS.index(day),
+        "itemInSession": item,
+        "ts": NOON[day] + item // 2,  # the first two in one millisecond
+        "userId": user,
+        "firstName": name,
+        "level": level if version < 2 else "paid",
+        "song": TITLES[(item + version) % len(TITLES)],
+    }
+
+
+class Order(RuleBasedStateMachine):
+    """The files as they are now, and what is staged and loaded of them."""
+
+    pipeline: Pipeline
+    warehouse: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.versions: dict[Key, int] = {}  # what is right of each event now
+        self.files: dict[str, list[tuple[Key, int] | str]] = {}
+        self.songs: dict[str, list[dict[str, Any]]] = {}
+        self.staged: dict[str, bytes] = {}
+        self.staged_songs: dict[str, bytes] = {}
+        self.loaded_songs: dict[str, bytes] = {}
+        self.out_of_step: set[str] = set()
+        self._empty_tables()
+        for key in [*map(day_key, DAYS), *SONGS]:
+            self.pipeline.remove(key)
+
+    def _empty_tables(self) -> None:
+        self._arm(None)
+        cursor = self.warehouse.cursor()
+        cursor.execute(
+            "select table_name from information_schema.tables"
+            " where table_schema = 'public' and table_type = 'BASE TABLE'"
+        )
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'delete from "{table}"')
+        self.warehouse.commit()
+
+    # What happens to the files
+
+    @initialize(files=st.dictionaries(days, st.lists(events, min_size=2, max_size=6), min_size=2))
+    def begin(self, files: dict[str, list[Key]]) -> None:
+        for day, keys in files.items():
+            self.deliver(day, keys, None)
+
+    @rule(day=days, keys=st.lists(events, max_size=6), other=st.none() | st.sampled_from(OTHERS))
+    def deliver(self, day: str, keys: list[Key], other: str | None) -> None:
+        """A file comes, or another in its place. An event is at most a day late or early, and may be there
+        twice, in this file and in others."""
+        near = [key for key in keys if abs(DAYS.index(key[0]) - DAYS.index(day)) <= 1]
+        self.files[day] = [(key, self.versions.get(key, 0)) for key in near]
+        if other is not None:
+            self.files[day].insert(len(near) // 2, other)
+        self._put(day)
+
+    @precondition(lambda self: any(self.files.values()))
+    @rule(data=st.data())
+    def correct(self, data: st.DataObject) -> None:
+        """An event is put right in one file; others that have it still say what they said."""
+        day = data.draw(st.sampled_from(sorted(day for day, lines in self.files.items() if lines)))
+        line = data.draw(st.sampled_from(self.files[day]))
+        if isinstance(line, str):
+            self.files[day].remove(line)
+        else:
+            key = line[0]
+            self.versions[key] = self.versions.get(key, 0) + 1
+            self._put_right(day)
+        self._put(day)
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        day = data.draw(st.sampled_from(sorted(self.files)))
+        del self.files[day]
+        self.pipeline.remove(day_key(day))
+
+    @rule(key=st.sampled_from(SONGS), lines=st.lists(song_lines, max_size=2))
+    def songs_come_change_and_go(self, key: str, lines: list[dict[str, Any]]) -> None:
+        self.songs.pop(key, None)
+        self.pipeline.remove(key)
+        if lines:
+            self.songs[key] = lines
+            self.pipeline.put(key, lines)
+
+    def _put(self, day: str) -> None:
+        self.pipeline.put_day(day, self._body(day))
+
+    def _body(self, day: str) -> bytes:
+        lines = [line if isinstance(line, str) else json.dumps(event(*line)) for line in self.files[day]]
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def _put_right(self, day: str) -> bool:
+        """Bring a file's events to what is right now; whether that changes any."""
+        before = self.files[day]
+        self.files[day] = [
+            line if isinstance(line, str) else (line[0], self.versions.get(line[0], 0)) for line in before
+        ]
+        return self.files[day] != before
+
+    # What is run
+
+    @rule(day=days)
+    def stage(self, day: str) -> None:
+        self._staged(day, self._run("stage", "events", "--date", day))
+
+    @rule()
+    def stage_songs(self) -> None:
+        self._songs_staged(self._run("stage", "songs"))
+
+    @rule(day=days)
+    def load(self, day: str) -> None:
+        before = oracle.loaded(self.warehouse)
+        self._loaded(day, self._run("load", "--date", day), before)
+
+    @rule(day=days)
+    def whole_day(self, day: str) -> None:
+        """The daily graph."""
+        self.stage_songs()
+        self.stage(day)
+        self.load(day)
+        if day in self.staged and day not in self.out_of_step:
+            checked = self._run("check", "--date", day)
+            assert checked.code == 0, checked.log
+
+    @rule(day=days, step=st.sampled_from(["stage events", "load", "stage songs"]), fault=FAULTS)
+    def fail(self, day: str, step: str, fault: dict[str, Any]) -> None:
+        """Something breaks during a step: the worker repeats it, or ends so that Airflow does."""
+        self._arm({**fault, "application": f"sparkify {step.replace(' ', '_')}"})
+        self._again(day, step)
+
+    @rule(
+        day=days, step=st.sampled_from(["stage events", "load"]), match=st.sampled_from(["insert", "delete"])
+    )
+    def kill(self, day: str, step: str, match: str) -> None:
+        """A worker is killed in the middle of its transaction, or before it, and Airflow repeats the step."""
+        self._arm({"action": "delay", "seconds": 1, "match": match, "application": "sparkify"})
+        turns = self._turns_taken()
+        process = self.pipeline.start(*step.split(), "--date", day, **ENVIRONMENT)
+        while process.poll() is None and self._turns_taken() == turns:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGKILL)
+        end(process)
+        self._arm(None)
+        self._again(day, step)
+
+    @rule(two=st.lists(days, min_size=2, max_size=2), step=st.sampled_from(["stage events", "load"]))
+    def side_by_side(self, two: list[str], step: str) -> None:
+        """Two days at the same time, as a backfill runs them, or one day twice."""
+        started = [(day, self.pipeline.start(*step.split(), "--date", day, **ENVIRONMENT)) for day in two]
+        ends = [(day, end(process)) for day, process in started]
+        for day, ended in ends:
+            if step == "load":
+                self._loaded(day, ended, None)
+            else:
+                self._staged(day, ended)
+
+    def _again(self, day: str, step: str) -> None:
+        before = oracle.loaded(self.warehouse)
+        options = () if step == "stage songs" else ("--date", day)
+        ended = self._run(*step.split(), *options)
+        if ended.code == 75:
+            assert oracle.loaded(self.warehouse) == before
+        self._arm(None)
+        if ended.code == 75:
+            ended = self._run(*step.split(), *options)
+        if step == "load":
+            self._loaded(day, ended, before)
+        elif step == "stage songs":
+            self._songs_staged(ended)
+        else:
+            self._staged(day, ended)
+
+    def _run(self, *arguments: str) -> Ended:
+        note(" ".join(arguments))
+        return self.pipeline.run(*arguments, **ENVIRONMENT)
+
+    def _arm(self, fault: dict[str, Any] | None) -> None:
+        self.warehouse.rollback()
+        cursor = self.warehouse.cursor()
+        cursor.execute("call sandbox.clear_faults()")
+        if fault:
+            cursor.execute(f"call sandbox.fault('{json.dumps(fault)}')")
+        self.warehouse.commit()
+
+    def _turns_taken(self) -> int:
+        """How often a transaction began to write."""
+        cursor = self.warehouse.cursor()
+        cursor.execute("select count(*) from sandbox.statements where sql like 'lock lock_%'")
+        (count,) = cursor.fetchone()
+        self.warehouse.rollback()
+        return int(count)
+
+    # What must be true after it
+
+    def _staged(self, day: str, ended: Ended) -> None:
+        if day not in self.files and day not in self.staged:
+            assert ended.code == 99, ended.log
+            return
+        assert ended.code == 0, ended.log
+        self.staged[day] = self._body(day) if day in self.files else b""
+        self.out_of_step.add(day)
+
+    def _songs_staged(self, ended: Ended) -> None:
+        assert ended.code == 0, ended.log
+        self.staged_songs = {key: as_file(lines) for key, lines in self.songs.items()}
+
+    def _loaded(self, day: str, ended: Ended, before: oracle.Star | None) -> None:
+        if day not in self.staged:
+            assert (ended.code, f"{day} is not staged" in ended.log) == (1, True), ended.log
+        elif ended.code == 1:
+            # Files that contradict each other, while a correction has not reached them all.
+            assert "events.one_content" in ended.log or "songplays.grain" in ended.log, ended.log
+            assert self.versions
+            assert before is None or oracle.loaded(self.warehouse) == before
+        else:
+            assert ended.code == 0, ended.log
+            self.loaded_songs = self.staged_songs
+            self.out_of_step.discard(day)
+            if not self.out_of_step:
+                self._compare()
+
+    def _compare(self) -> None:
+        assert oracle.loaded(self.warehouse) == oracle.star(self.staged, self.loaded_songs)
+
+    def teardown(self) -> None:
+        """Whatever happened: once each correction is in all files and each file is loaded, the tables are
+        those that plain Python computes; and of the longer sequences, those of one clean load."""
+        for day in sorted(self.files):
+            if self._put_right(day):
+                self._put(day)
+        self.stage_songs()
+        for day in DAYS:
+            if self.staged.get(day) != (self._body(day) if day in self.files else None):
+                self.stage(day)
+        behind = [day for day in DAYS if day in self.out_of_step] or list(self.staged)[:1]
+        while behind:
+            for day in behind:
+                self.load(day)
+            left = [day for day in behind if day in self.out_of_step]
+            assert len(left) < len(behind), left
+            behind = left
+        self._compare()
+        if EXAMPLES and self.files:
+            found = self._tables()
+            self._empty_tables()
+            self._done("stage", "songs")
+            for day in sorted(self.files):
+                self._done("stage", "events", "--date", day)
+                self._done("load", "--date", day)
+            assert found == self._tables()
+
+    def _done(self, *arguments: str) -> None:
+        self.pipeline.done(*arguments, **ENVIRONMENT)
+
+    def _tables(self) -> dict[str, Counter[tuple[str, ...]]]:
+        """What each table holds of the files, without what differs between two runs."""
+        found = {}
+        cursor = self.warehouse.cursor()
+        for table in TABLES:
+            cursor.execute(f"select * from {table}")
+            names = [column[0] for column in cursor.description]
+            found[table] = Counter(
+                tuple(str(value) for name, value in zip(names, row, strict=True) if name not in OF_A_RUN)
+                for row in cursor.fetchall()
+            )
+        self.warehouse.rollback()
+        return found
+
+
+def as_file(lines: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def test_any_sequence_ends_in_the_tables_of_one_clean_load_of_the_files(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    machine = type("Order", (Order,), {"pipeline": pipeline, "warehouse": warehouse})
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES or 4,
+            stateful_step_count=30 if EXAMPLES else 12,
+            derandomize=EXAMPLES is None,
+            database=None,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -24,7 +24,10 @@ EXAMPLES = {
         "sandbox": {"image": f"registry.example/sandbox@{_DIGEST}"},
     },
     "eks": {
-        "global": {"worker": {"image": f"registry.example/worker@{_DIGEST}"}},
+        "global": {
+            "worker": {"image": f"registry.example/worker@{_DIGEST}"},
+            "notices": {"webhook": True},
+        },
         "airflow": {
             "images": {"airflow": {"repository": "registry.example/airflow", "digest": _DIGEST}},
             "config": {"logging": {"remote_base_log_folder": "s3://example-logs/airflow"}},
@@ -42,6 +45,7 @@ EXAMPLES = {
             "enabled": True,
             "secretStore": {"name": "example"},
             "worker": "sparkify/worker",
+            "notices": "sparkify/notices",
             "airflow": "sparkify/airflow",
         },
     },

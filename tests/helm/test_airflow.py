@@ -34,7 +34,7 @@ def env(container: Object) -> dict[str, Any]:
 
 
 def test_all_of_airflow_runs_the_image_with_the_dags(airflow: Objects) -> None:
-    ours = {"sparkify-sandbox", "sparkify-metadata", "sparkify-test"}
+    ours = {"sparkify-sandbox", "sparkify-metadata", "sparkify-test", "sparkify-freshness"}
     images = {each["image"] for pod in airflow.pods() if pod.name not in ours for each in pod.containers}
     assert images == {IMAGE}
 
@@ -58,6 +58,7 @@ def test_airflow_is_these_parts(whole_kind: Objects, whole_eks: Objects) -> None
         "sparkify-airflow-dag-processor-pdb",
     }
     assert {name for _, name in whole_eks.names("CronJob")} == {
+        "sparkify-freshness",
         "sparkify-cleanup",
         "sparkify-airflow-database-cleanup",
     }
@@ -85,6 +86,7 @@ def test_a_new_worker_changes_airflows_pods_and_nothing_else(whole: Path) -> Non
             for name in ("api-server", "scheduler", "dag-processor")
         ),
         ("CronJob", "sparkify-airflow-database-cleanup"),
+        ("CronJob", "sparkify-freshness"),
         ("Pod", "sparkify-test"),
     }
 

@@ -137,6 +137,16 @@ def test_on_eks_a_worker_reaches_dns_the_warehouse_and_https(eks: Objects) -> No
     assert reach(eks)["worker"] == ways("private network:5439", "pod identity:80") | API
 
 
+def test_freshness_reaches_what_a_worker_reaches(eks: Objects) -> None:
+    reached = reach(eks)
+    assert reached["sparkify-freshness"] == reached["worker"]
+
+
+def test_in_kind_a_webhook_is_reached_when_notices_go_there(alone: Path) -> None:
+    made = render(alone, "kind", {"global": {"notices": {"webhook": True}}})
+    assert reach(made)["worker"] >= {"aws:443"}
+
+
 def test_credentials_of_the_node_are_out_of_reach(eks: Objects, whole_eks: Objects) -> None:
     for each in (eks, whole_eks):
         assert [source for source, targets in reach(each).items() if "node's metadata:80" in targets] == [

@@ -19,6 +19,8 @@ from tests.helm.test_values import SCHEMA, VALUES
 ROOT = Path(__file__).parents[2]
 VARIABLES = Settings.variables()
 SECRET = {name for name, setting in VARIABLES.items() if setting["secret"]}
+# Of those, what a worker can't do without.
+REQUIRED = {name for name in SECRET if VARIABLES[name]["default"] is None}
 
 IN_THE_IMAGE = {"SPARKIFY_SQL"}
 # Read by the AWS libraries and by Python, not by the worker's own code.
@@ -60,7 +62,7 @@ def test_a_worker_accepts_what_it_is_told(profile: Objects) -> None:
 def test_a_worker_is_told_nothing_that_nobody_reads(profile: Objects) -> None:
     assert set(config(profile)) <= set(VARIABLES) - SECRET - IN_THE_IMAGE | LIBRARIES
     assert set(secret(profile)) <= SECRET | LIBRARIES_SECRET
-    assert set(secret(profile)) >= SECRET
+    assert set(secret(profile)) >= REQUIRED
 
 
 def test_every_setting_that_is_no_secret_can_be_set_and_no_other() -> None:
@@ -185,22 +187,25 @@ def test_a_triggerer_runs_exactly_if_a_task_is_deferred() -> None:
     assert deferred == {VALUES["airflow"]["triggerer"]["enabled"]}
 
 
-def test_the_pod_of_the_test_is_as_the_dags_pods(kind: Objects) -> None:
-    (test,) = kind.of("Pod")
-    (container,) = test["spec"]["containers"]
-    assert test["metadata"]["namespace"] == JOBS
-    assert test["spec"]["serviceAccountName"] == CONSTANTS["SERVICE_ACCOUNT"]
-    assert container["envFrom"] == [
-        {"configMapRef": {"name": CONSTANTS["CONFIG_MAP"]}},
-        {"secretRef": {"name": CONSTANTS["SECRET"]}},
-    ]
-    mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
-    volumes = {each["name"]: each for each in test["spec"]["volumes"]}
-    assert volumes[mounts["/etc/sparkify/ca"]]["configMap"] == {
-        "name": CONSTANTS["AUTHORITIES"],
-        "optional": True,
-    }
-    assert config(kind)["SSL_CERT_FILE"] == "/etc/sparkify/ca/ca.crt"
+def test_the_pods_of_the_test_and_of_freshness_are_as_the_dags_pods(alone: Path) -> None:
+    objects = render(alone, "kind", {"freshness": {"enabled": True}})
+    pods = [pod for pod in objects.pods() if pod.name in ("sparkify-test", "sparkify-freshness")]
+    assert len(pods) == 2
+    for pod in pods:
+        (container,) = pod.containers
+        assert pod.namespace == JOBS
+        assert pod.spec["serviceAccountName"] == CONSTANTS["SERVICE_ACCOUNT"]
+        assert container["envFrom"] == [
+            {"configMapRef": {"name": CONSTANTS["CONFIG_MAP"]}},
+            {"secretRef": {"name": CONSTANTS["SECRET"]}},
+        ]
+        mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+        volumes = {each["name"]: each for each in pod.spec["volumes"]}
+        assert volumes[mounts["/etc/sparkify/ca"]]["configMap"] == {
+            "name": CONSTANTS["AUTHORITIES"],
+            "optional": True,
+        }
+    assert config(objects)["SSL_CERT_FILE"] == "/etc/sparkify/ca/ca.crt"
     assert "/etc/sparkify/ca" in (ROOT / "dags" / "pods.py").read_text()
 
 

@@ -54,6 +54,10 @@ def nested(path: str, value: object) -> dict[str, Any]:
             ["10.0.0.0"],
             "at '/networkPolicies/databaseCidrs/0': '10.0.0.0' does not match pattern",
         ),
+        ("freshness.schedule", "at six", "at '/freshness/schedule': 'at six' does not match pattern"),
+        ("freshness.hours", -1, "at '/freshness/hours': minimum: got -1, want 0"),
+        ("freshness.days", 0, "at '/freshness/days': minimum: got 0, want 1"),
+        ("global.notices.webhook", "https://x", "at '/global/notices/webhook': got string, want boolean"),
         ("sandbox.persistence.size", "much", "at '/sandbox/persistence/size': 'much' does not match pattern"),
         (
             "externalSecret.secretStore.kind",
@@ -129,6 +133,13 @@ HOW = "as in registry/name@sha256:…; `make images` builds the images and print
             "",
             "externalSecret.secretStore.name or externalSecret.worker is missing: which store, and which "
             "secret of it, holds SPARKIFY_WAREHOUSE_PASSWORD",
+        ),
+        (
+            "eks",
+            "externalSecret.notices",
+            "",
+            "externalSecret.notices is missing: which secret of the store holds webhook-url, as "
+            "global.notices.webhook wants it",
         ),
         (
             "kind",

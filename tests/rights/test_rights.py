@@ -156,6 +156,7 @@ def test_the_loader_runs_the_whole_pipeline_and_not_the_schemas_commands(
         pipeline.put("song_data/A/B/C/song.json", song + "\n")
     assert oracle.loaded(warehouse) == oracle.star({DAY: body.encode()}, {"song.json": song.encode()})
     pipeline.done("plan", "--date", DAY, **as_loader)
+    pipeline.done("freshness", "--as-of", f"{DAY}T00:00", **as_loader)
     pipeline.done("trace", f"{EVENT['sessionId']}-1", **as_loader)
     pipeline.done("trace", "--file", f"{DAY}-events.json", **as_loader)
     assert "bad" in pipeline.done("quarantine", "show", f"{DAY}-events.json:4", **as_loader).out

@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from importlib import import_module
 from types import FrameType
@@ -30,6 +30,7 @@ STEPS = {
     "load": ("load", "load"),
     "check": ("check", "check"),
     "plan": ("plan", "plan"),
+    "freshness": ("freshness", "freshness"),
     "quarantine_list": ("quarantined", "list_"),
     "quarantine_show": ("quarantined", "show"),
     "quarantine_retry": ("quarantined", "retry"),
@@ -87,10 +88,28 @@ def _traced(text: str) -> str | tuple[str, int]:
         ) from error
 
 
+def _time(text: str) -> datetime:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time of the form 2018-11-04T06:00")
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: {error}") from error
+
+
 def _number(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return int(text)
+
+
+def _between(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not lowest <= (number := _number(text)) <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {lowest} to {highest}")
+        return number
+
+    return parse
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="examples:\n  sparkify connect\n  sparkify tables create\n  sparkify stage songs\n"
         "  sparkify stage events --date 2018-11-03\n  sparkify load --date 2018-11-03\n"
         "  sparkify check --date 2018-11-03\n  sparkify plan --date 2018-11-03\n  sparkify trace 139-1\n"
+        "  sparkify freshness --hours 6\n"
         "  sparkify quarantine list --date 2018-11-03\n"
         "  sparkify quarantine show 2018-11-03-events.json:98\n"
         "  sparkify quarantine retry --date 2018-11-03\n\n" + EXIT_CODES,
@@ -195,6 +215,22 @@ def parser() -> argparse.ArgumentParser:
             "say what a run of one day would do, and touch nothing",
             "sparkify plan --date 2018-11-03",
         )
+    )
+    fresh = command(
+        commands,
+        "freshness",
+        "freshness",
+        "say whether every day that is due is loaded, and post a notice if not",
+        "sparkify freshness --hours 6",
+    )
+    for name, parse, default, text in (
+        ("--hours", _between(0, 720), 6, "a day is due so many hours after its end"),
+        ("--days", _between(1, 366), 7, "look at so many days, back from the newest that is due"),
+        ("--patience", _between(0, 3600), 120, "ask a warehouse that is away again for so many seconds"),
+    ):
+        fresh.add_argument(name, type=parse, default=default, help=f"{text} (default: %(default)s)")
+    fresh.add_argument(
+        "--as-of", type=_time, metavar="TIME", help="at this time (UTC), as in 2018-11-04T06:00"
     )
     quarantine = group("quarantine", "look into the lines that could not be staged, and judge them again")
     listing = command(

@@ -48,6 +48,13 @@ def _role(text: str) -> str:
     raise ValueError("is neither the ARN of an IAM role nor the word default")
 
 
+def _url(text: str) -> str:
+    url = urlsplit(text)
+    if text and (url.scheme not in ("http", "https") or not url.hostname or re.search(r"\s", text)):
+        raise ValueError("is not of the form https://host/path")
+    return text
+
+
 def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not lowest <= int(text) <= highest:
@@ -157,6 +164,13 @@ class Settings:
     statement_timeout: int = _setting(
         "SPARKIFY_STATEMENT_TIMEOUT", _whole(1, 86400), "seconds after which a statement is cancelled", "1800"
     )
+    notice_url: str = _setting(
+        "SPARKIFY_NOTICE_URL",
+        _url,
+        "webhook that notices are posted to, as to Slack's; empty: none",
+        "",
+        secret=True,
+    )
     log: str = _setting("SPARKIFY_LOG", _one_of("text", "json"), "form of the log lines", "text")
     sql: Path = _setting("SPARKIFY_SQL", _folder, "folder of the SQL files", _sql_folder)
 
@@ -179,7 +193,8 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                problems.append(f"{variable}={text!r} {error}")
+                shown = "" if setting.metadata["secret"] else f"={text!r}"
+                problems.append(f"{variable}{shown} {error}")
         if missing:
             problems.insert(0, f"missing: {', '.join(missing)}")
         if problems:

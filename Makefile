@@ -59,7 +59,7 @@ down: install ## Remove what up has made
 	@$(BIN)/python -m deploy down
 
 test: install .venv/bin/helm lint ## Lint, types and every test that needs no cluster
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, types, SQL style, Dockerfiles, chart
 	@$(BIN)/ruff format --check --quiet .

@@ -71,9 +71,10 @@ def images() -> dict[str, str]:
 
 def tag_of(name: str, images: dict[str, str]) -> str:
     if name not in images:
-        images[name] = f"sparkify/{name}:test"
-        built = build(name, "--tag", images[name])
+        tag = f"sparkify/{name}:test"
+        built = build(name, "--tag", tag)
         assert built.returncode == 0, built.stderr
+        images[name] = tag
     return images[name]
 
 

@@ -159,7 +159,7 @@ def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
     assert server._process.returncode is not None
 
 
-def test_the_time_for_many_small_objects_is_short(sandbox: Any, bucket: str) -> None:
+def test_many_small_objects_can_be_written_at_once(sandbox: Any, bucket: str) -> None:
     import obstore
     from obstore.store import S3Store
 
@@ -182,7 +182,5 @@ def test_the_time_for_many_small_objects_is_short(sandbox: Any, bucket: str) -> 
             *[each(lambda n: obstore.put_async(store, f"s/{n}", b"x" * 285)) for _ in range(32)]
         )
 
-    started = time.monotonic()
     asyncio.run(write())
-    assert time.monotonic() - started < 10
     assert sum(len(page) for page in obstore.list(store)) == 2000

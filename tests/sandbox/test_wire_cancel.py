@@ -16,9 +16,7 @@ from tests.sandbox.wire_client import ENDLESS, Connect, WireClient, error, rows
 def test_a_cancel_request_ends_the_statement_and_only_it(sandbox: Endpoint, database: str) -> None:
     with WireClient(sandbox, database) as client:
         threading.Timer(0.2, client.cancel).start()
-        started = time.monotonic()
         answer = client.query(ENDLESS)
-        assert time.monotonic() - started < 10
         process_id = int.from_bytes(client.key[:4], "big")
         assert error(answer) == ("57014", f"Query ({process_id}) cancelled on user's request")
         assert rows(client.query("select 'still here'")) == [["still here"]]

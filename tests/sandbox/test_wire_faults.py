@@ -71,9 +71,7 @@ def test_a_drop_during_a_statement_rolls_its_transaction_back(connect: Connect, 
     arm(control, action="drop", when="during", seconds=0.1, match="digits")
     with LOST:
         victim.cursor().execute(ENDLESS)
-    started = time.monotonic()
-    control.cursor().execute("truncate plays")
-    assert time.monotonic() - started < 5
+    control.cursor().execute("truncate plays")  # would wait for it
 
 
 def test_a_commit_whose_answer_is_lost_has_committed(connect: Connect, control: Any) -> None:
@@ -133,7 +131,7 @@ def test_a_delay_comes_before_the_statement(control: Any) -> None:
     arm(control, action="delay", seconds=0.4, match="insert")
     started = time.monotonic()
     insert(control, 1)
-    assert 0.4 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.4
     assert numbers(control) == [1]
 
 

@@ -61,12 +61,14 @@ down: install ## Remove what up has made
 test: install .venv/bin/helm lint ## Lint, types and every test that needs no cluster
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, types, SQL style, Dockerfiles, chart
+lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, types, SQL style, Dockerfiles, workflows, chart
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 	@$(BIN)/hadolint worker_image/Dockerfile dags/Dockerfile sandbox/Dockerfile
+	@$(BIN)/shellcheck .ci/* .github/scripts/*
+	@$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
 	@mkdir -p .state && $(BIN)/zizmor --quiet --offline .github >.state/zizmor || { cat .state/zizmor; exit 1; }
 	@rm -rf .state/chart && $(BIN)/python -m helm.render .state/chart
 	@! test -d .state/chart || .venv/checkov/bin/checkov --config-file helm/checkov/config.yaml --directory .state/chart \

@@ -22,15 +22,15 @@ _POLL_SECONDS = 2.0
 _EVENTS = 5  # of each pod that is not ready
 
 
-def fetch_dependency() -> None:
-    """Have the archive of Airflow's chart beside ours: from the cache, else from where Chart.yaml says.
+def fetch_dependency(ours: Path = CHART) -> None:
+    """Have the archive of Airflow's chart within ours: from the cache, else from where Chart.yaml says.
 
     Raises:
         DeployError: it is in neither place.
     """
-    (airflow,) = yaml.safe_load((CHART / "Chart.yaml").read_text())["dependencies"]
+    (airflow,) = yaml.safe_load((ours / "Chart.yaml").read_text())["dependencies"]
     name = f"{airflow['name']}-{airflow['version']}.tgz"
-    archive = CHART / "charts" / name
+    archive = ours / "charts" / name
     if archive.exists():
         return
     archive.parent.mkdir(exist_ok=True)

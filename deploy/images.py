@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 # 1980-01-01 UTC. The builder writes it where it would write the time, so the same files give the same digest.
 _EPOCH = "315532800"
 
+_FOLDERS = {"worker": "worker_image", "airflow": "dags", "sandbox": "sandbox"}
+
 _REFERENCE = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 
 
@@ -43,23 +45,15 @@ def build_and_push(settings: Settings) -> Images:
     check_registry(settings)
     docker = tools.program(settings.docker)
     tools.must("docker does not answer", docker, "version", "--format", "{{.Server.Version}}")
-    bases = {
-        "worker": settings.base_python,
-        "airflow": settings.base_airflow,
-        "sandbox": settings.base_python,
-    }
-    folders = {"worker": "worker_image", "airflow": "dags", "sandbox": "sandbox"}
-    pushed = {}
-    for name, base in bases.items():
-        _say(f"building the image {name}")
-        tag = f"sparkify/{name}:dev"
-        _build(settings, docker, tag, ROOT / folders[name] / "Dockerfile", base)
-        pushed[name] = push(settings, docker, tag)
-        _say(f"pushed {pushed[name]}")
-    return Images(**pushed)
+    return Images(**{name: push(settings, docker, build(settings, docker, name)) for name in _FOLDERS})
 
 
-def _build(settings: Settings, docker: str, tag: str, dockerfile: Path, base: str | None) -> None:
+def build(settings: Settings, docker: str, name: str) -> str:
+    """Build the image of this name; its tag on this machine. Raises DeployError."""
+    _say(f"building the image {name}")
+    tag = f"sparkify/{name}:dev"
+    dockerfile = ROOT / _FOLDERS[name] / "Dockerfile"
+    base = settings.base_airflow if name == "airflow" else settings.base_python
     environment = {
         **os.environ,
         "DOCKER_BUILDKIT": "1",
@@ -75,10 +69,13 @@ def _build(settings: Settings, docker: str, tag: str, dockerfile: Path, base: st
     )
     if not built:
         raise DeployError(f"{dockerfile.relative_to(ROOT)} could not be built; docker says why above")
+    return tag
 
 
-def push(settings: Settings, docker: str, tag: str) -> str:
+def push(settings: Settings, docker: str, tag: str, pushed_as: str = "dev") -> str:
     """Push an image to where the cluster pulls from; its reference by digest.
+
+    `pushed_as` is its tag in the registry; PUSH chooses its own.
 
     Raises:
         DeployError: it cannot be pushed.
@@ -90,15 +87,17 @@ def push(settings: Settings, docker: str, tag: str) -> str:
             raise UsageError(
                 f"PUSH must print the reference by digest; for {tag} it printed {said.strip()!r}"
             )
+        _say(f"pushed {said.strip()}")
         return said.strip()
     repository = f"{settings.registry}/{tag.partition(':')[0]}"
-    tools.must(f"{tag} could not be tagged", docker, "tag", tag, f"{repository}:dev")
+    tools.must(f"{tag} could not be tagged", docker, "tag", tag, f"{repository}:{pushed_as}")
     said = tools.must(
-        f"{tag} could not be pushed to {settings.registry}", docker, "push", f"{repository}:dev"
+        f"{tag} could not be pushed to {settings.registry}", docker, "push", f"{repository}:{pushed_as}"
     )
     digest = re.search(r"digest: (sha256:[0-9a-f]{64})", said)
     if digest is None:
         raise DeployError(f"docker pushed {tag} without telling its digest")
+    _say(f"pushed {repository}@{digest[1]}")
     return f"{repository}@{digest[1]}"
 
 

@@ -58,10 +58,10 @@ def program() -> str | None:
     return str(own) if own.exists() else shutil.which("helm")
 
 
-def without_dependency(folder: Path) -> Path:
+def without_dependency(folder: Path, chart: Path = CHART) -> Path:
     """A copy of the chart below `folder` with our own templates only: Airflow's chart need not be had."""
     copy = folder / "sparkify"
-    shutil.copytree(CHART, copy, ignore=shutil.ignore_patterns("charts", "Chart.lock"))
+    shutil.copytree(chart, copy, ignore=shutil.ignore_patterns("charts", "Chart.lock"))
     about = yaml.safe_load((copy / "Chart.yaml").read_text())
     del about["dependencies"]
     (copy / "Chart.yaml").write_text(yaml.safe_dump(about))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
+SCRIPTS = sorted((ROOT / ".github/scripts").iterdir())
+TARGETS = set(re.findall(r"^([a-z0-9./-]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
 def steps(workflow: Path) -> list[dict[str, Any]]:
@@ -31,9 +33,64 @@ def test_every_make_target_is_there(workflow: Path) -> None:
     typed = {
         target
         for step in steps(workflow)
-        for target in re.findall(r"^make ([a-z0-9-]+)", step.get("run", ""), re.M)
+        for words in re.findall(r"\bmake ([a-z0-9./ -]+)", step.get("run", ""))
+        for target in words.split()
     }
     assert typed <= TARGETS
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_every_script_is_there_and_can_be_run(workflow: Path) -> None:
+    named = {
+        name
+        for step in steps(workflow)
+        for name in re.findall(r"\.(?:github/scripts|ci)/\S+", step.get("run", ""))
+    }
+    assert [name for name in named if not os.access(ROOT / name, os.X_OK)] == []
+
+
+def test_no_script_is_left_that_no_workflow_runs() -> None:
+    texts = "".join(path.read_text() for path in [*WORKFLOWS, *SCRIPTS])
+    assert [script.name for script in SCRIPTS if f"/{script.name}" not in texts] == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_has_no_right_but_those_that_it_names_and_ends_by_itself(workflow: Path) -> None:
+    config = yaml.safe_load(workflow.read_text())
+    assert config["permissions"] == {}
+    assert config["concurrency"]["group"]
+    for job in config["jobs"].values():
+        assert job["permissions"]["contents"] in ("read", "write")
+        assert job["timeout-minutes"] <= 180
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_what_a_fork_can_start_has_no_secret_and_cannot_write(workflow: Path) -> None:
+    text = workflow.read_text()
+    assert "secrets." not in text  # AWS and the signature trust the workflow's identity
+    config = yaml.safe_load(text)
+    events = config[True]  # YAML 1.1 reads the key `on` so
+    assert "pull_request_target" not in events
+    assert "workflow_run" not in events
+    if "pull_request" in events:
+        assert [job["permissions"] for job in config["jobs"].values()] == [{"contents": "read"}] * len(
+            config["jobs"]
+        )
+
+
+def test_a_delivery_is_not_started_by_the_merge_of_a_delivery() -> None:
+    (deliver,) = [workflow for workflow in WORKFLOWS if workflow.name == "deliver.yml"]
+    paths = yaml.safe_load(deliver.read_text())[True]["push"]["paths"]
+    assert not [path for path in paths if path.startswith(("gitops", "*"))]
+    for folder in ("dags", "helm/sparkify", "sql", "worker_image"):
+        assert f"{folder}/**" in paths
+
+
+def test_who_reads_the_cloud_cannot_write_the_repository() -> None:
+    for workflow in WORKFLOWS:
+        for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+            rights = job["permissions"]
+            assert not ("id-token" in rights and rights["contents"] == "write"), workflow.name
 
 
 def test_the_end_to_end_job_uses_a_kind_that_up_takes_and_takes_everything_down() -> None:
@@ -42,9 +99,8 @@ def test_the_end_to_end_job_uses_a_kind_that_up_takes_and_takes_everything_down(
     major, minor = re.fullmatch(r"v(\d+)\.(\d+)\.\d+", kind["with"]["version"]).groups()  # type: ignore[union-attr]
     assert (int(major), int(minor)) >= (0, 27)
     assert kind["with"]["install_only"] is True
-    assert [step["run"] for step in steps(e2e) if step.get("run", "").startswith("make")] == [
-        "make up",
-        "make e2e",
-        "make down",
-    ]
-    assert steps(e2e)[-1]["if"] == "always()"
+    typed = [step["run"].rpartition(':$PATH" ')[2] for step in steps(e2e) if "make " in step.get("run", "")]
+    assert typed[1:] == ["make up", "make e2e", "make down"]
+    *_, logs, upload, down = steps(e2e)
+    assert {step["if"] for step in (logs, upload, down)} == {"always()"}
+    assert logs["run"] == f".github/scripts/cluster-logs {upload['with']['path']}"

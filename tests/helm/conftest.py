@@ -79,6 +79,17 @@ def eks(alone: Path) -> Objects:
 
 
 @pytest.fixture(scope="session")
+def watched(whole: Path) -> Objects:
+    """The whole chart of the EKS profile with all that watches, the exporter's image by its digest."""
+    image = {"repository": "registry.example/statsd-exporter@sha256", "tag": "1" * 64}
+    values = {
+        "airflow": {"statsd": {"enabled": True}, "images": {"statsd": image}},
+        "metrics": {"prometheusNamespace": "observed"},
+    }
+    return render(whole, "eks", values)
+
+
+@pytest.fixture(scope="session")
 def whole_kind(whole: Path) -> Objects:
     return render(whole, "kind")
 

@@ -199,6 +199,31 @@ def test_on_eks_airflow_reaches_its_database_aws_and_the_cluster(whole_eks: Obje
     assert {name: reached[name] for name in expected} == expected
 
 
+def test_metrics_reach_the_exporter_and_prometheus_scrapes_it(watched: Objects) -> None:
+    policies = watched.of("NetworkPolicy")
+    (statsd,) = [End(pod.name, pod.namespace, pod.labels) for pod in watched.pods() if "statsd" in pod.name]
+    prometheus, other = End("prometheus", "observed"), End("other", "monitoring")
+
+    def connects(source: End, port: int, protocol: str) -> bool:
+        return _allows(policies, "Egress", source, statsd, port, protocol) and _allows(
+            policies, "Ingress", statsd, source, port, protocol
+        )
+
+    assert connects(WORKER, 9125, "UDP")
+    assert not connects(WORKER, 9102, "TCP")
+    assert connects(prometheus, 9102, "TCP")
+    assert not connects(prometheus, 9125, "UDP")
+    assert not connects(other, 9102, "TCP")
+    assert not connects(NEIGHBOUR, 9125, "UDP")
+
+
+def test_an_exporter_of_ones_own_is_reached_where_it_is(alone: Path) -> None:
+    made = render(alone, "eks", {"worker": {"settings": {"SPARKIFY_STATSD": "statsd.monitoring.svc:8125"}}})
+    policies = made.of("NetworkPolicy")
+    assert _allows(policies, "Egress", WORKER, PRIVATE, 8125, "UDP")
+    assert not _allows(policies, "Egress", WORKER, AWS, 8125, "UDP")
+
+
 def test_statsd_and_a_triggerer_are_reached_when_they_are_on(whole: Path) -> None:
     on: dict[str, Any] = {"airflow": {"statsd": {"enabled": True}, "triggerer": {"enabled": True}}}
     made = render(whole, "kind", on)

@@ -85,6 +85,7 @@ GOOD = {
     "SPARKIFY_SLICES": [1, 4096],
     "SPARKIFY_PROCESSES": [1, 64],
     "SPARKIFY_STATEMENT_TIMEOUT": [1, 86400],
+    "SPARKIFY_STATSD": ["statsd.monitoring.svc:9125"],
     "SPARKIFY_LOG": ["text", "json"],
     "AWS_REGION": ["eu-west-1", "us-gov-east-1"],
 }
@@ -100,6 +101,7 @@ BAD: dict[str, list[Any]] = {
     "SPARKIFY_SLICES": [0, 4097],
     "SPARKIFY_PROCESSES": [0, 65],
     "SPARKIFY_STATEMENT_TIMEOUT": [0, 86401],
+    "SPARKIFY_STATSD": ["statsd", "http://statsd:9125", "statsd:0"],
     "SPARKIFY_LOG": ["xml"],
 }
 

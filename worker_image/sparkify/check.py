@@ -7,6 +7,7 @@ from sparkify import checks, warehouse
 from sparkify.errors import DataError, PassingError
 from sparkify.load import keep_results
 from sparkify.log import Log
+from sparkify.metrics import OFFENDING
 from sparkify.settings import Settings
 
 
@@ -32,6 +33,7 @@ def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     results = warehouse.read(settings, log, work)
     keep_results(settings, log, results, day)
     for result in results:
+        log.metrics.set(OFFENDING, result.offending, check=result.name, severity=result.severity)
         if result.severity == "warn" and result.offending:
             log.warning(str(result))
     failed = [str(result) for result in results if result.severity == "check" and result.offending]

@@ -10,14 +10,18 @@ import re
 import secrets
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sparkify import errors
+
+if TYPE_CHECKING:
+    from sparkify.log import Log
 
 # Step → the module and the function that do it; imported when needed, because each needs others' libraries.
 STEPS = {
@@ -326,25 +330,47 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     day = getattr(args, "date", None)
     log = Log(args.step, run, day and day.isoformat(), as_json=os.environ.get("SPARKIFY_LOG") == "json")
-    try:
-        from sparkify.settings import Settings
+    from sparkify.settings import Settings
 
+    settings: Settings | None = None
+    code = errors.DATA_FAILURE  # of a surprise, which keeps its traceback
+    started = time.monotonic()
+    try:
         settings = Settings.from_env(os.environ)
         module, function = STEPS[args.step]
         getattr(import_module(f"sparkify.{module}"), function)(args, settings, log)
+        code = errors.DONE
     except errors.NothingToDo as nothing:
         log.info(str(nothing))
-        sys.exit(nothing.exit_code)
+        code = nothing.exit_code
     except errors.SparkifyError as error:
+        code = error.exit_code
         log.error(str(error))
-        sys.exit(error.exit_code)
     except errors.Terminated:
+        code = errors.TERMINATED
         log.warning("terminated")
-        sys.exit(errors.TERMINATED)
     except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
         log.warning("interrupted")
-        sys.exit(128 + signal.SIGINT)
-    sys.exit(errors.DONE)
+    finally:
+        if settings and settings.statsd:
+            _measure(log, settings.statsd, code, time.monotonic() - started)
+    sys.exit(code)
+
+
+def _measure(log: "Log", statsd: tuple[str, int], code: int, seconds: float) -> None:
+    """Send what the step measured. It has ended: nothing of this changes how."""
+    from sparkify.metrics import EXIT_CODE, SECONDS
+
+    host, port = statsd
+    log.metrics.set(SECONDS, round(seconds * 1000), step=log.step, exit_code=str(code))
+    log.metrics.set(EXIT_CODE, code, step=log.step)
+    try:
+        log.metrics.send(host, port)
+    except OSError as error:
+        log.warning("metrics were not sent; check SPARKIFY_STATSD", to=f"{host}:{port}", reason=str(error))
+    except errors.Terminated:
+        pass
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -76,6 +76,7 @@ class Compacted:
     quarantine: CopySource | None = None
     drift: CopySource | None = None
     departures: int = 0
+    size: int = 0  # of the parts, in bytes
 
     @property
     def loaded(self) -> int:
@@ -305,6 +306,7 @@ class Compaction:
             self._indexed,
             self._drifted,
             self.drift.rows,
+            self.parts.size,
         )
 
     async def _written(

@@ -10,6 +10,7 @@ import tenacity
 from sparkify import naming, notices, warehouse
 from sparkify.errors import DataError, PassingError, SparkifyError
 from sparkify.log import Log
+from sparkify.metrics import JUDGED, MISSING, NEWEST
 from sparkify.objects import Bucket
 from sparkify.settings import Settings
 
@@ -49,6 +50,9 @@ def _fresh(now: datetime, allowed: timedelta, days: int, patience: int, settings
         there = asyncio.run(_there(missing, settings))
         if settings.missing_day == "empty":
             missing = [day for day in missing if day in there]
+    log.metrics.set(MISSING, len(missing))
+    log.metrics.set(NEWEST, _unix(datetime.combine(max(loaded), time(), UTC)))
+    log.metrics.set(JUDGED, _unix(now))
     if not missing:
         return f"fresh: {newest}; every day that is due, to {due}, is loaded"
     named = ", ".join(map(str, missing[:_NAMED]))
@@ -68,6 +72,10 @@ def _fresh(now: datetime, allowed: timedelta, days: int, patience: int, settings
 
 def _hours(time: timedelta) -> int:
     return time // timedelta(hours=1)
+
+
+def _unix(time: datetime) -> int:
+    return int(time.timestamp())
 
 
 def _loaded(settings: Settings, log: Log, patience: int) -> Sequence[date]:

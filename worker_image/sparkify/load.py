@@ -13,6 +13,7 @@ from datetime import date
 from sparkify import checks, warehouse
 from sparkify.errors import DataError
 from sparkify.log import Log
+from sparkify.metrics import ROWS
 from sparkify.settings import Settings
 from sparkify.statements import statements
 from sparkify.warehouse import Transaction
@@ -36,7 +37,7 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     day: date = args.date
     load_id = uuid.uuid4().hex
     try:
-        warehouse.write(
+        written = warehouse.write(
             settings,
             log,
             LOCK,
@@ -50,6 +51,9 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
             f"{day} is not loaded, the star is as it was: {'; '.join(failed)}; "
             f"check_results has all results of run {log.run}"
         ) from None
+    for table, deleted, inserted in written:
+        log.metrics.set(ROWS, deleted, step=log.step, table=table, change="deleted")
+        log.metrics.set(ROWS, inserted, step=log.step, table=table, change="inserted")
 
 
 def keep_results(settings: Settings, log: Log, results: Sequence[checks.Result], day: date) -> None:
@@ -57,8 +61,10 @@ def keep_results(settings: Settings, log: Log, results: Sequence[checks.Result],
     warehouse.write(settings, log, None, lambda transaction: checks.keep(transaction, results, log, day))
 
 
-def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
+def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> list[tuple[str, int, int]]:
+    """What was written: each table with the rows deleted and inserted."""
     settings = transaction.settings
+    written = []
     staged = transaction.rows("ledger/staging_versions/select", source="events", day=day)
     if not staged:
         raise DataError(f"{day} is not staged; stage it with: sparkify stage events --date {day}")
@@ -77,6 +83,7 @@ def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
         deleted, inserted = execute(f"star/{table}/{delete}"), execute(f"star/{table}/insert")
         seconds = time.monotonic() - started
         log.info(f"wrote {table}", deleted=deleted, inserted=inserted, seconds=seconds)
+        written.append((table, deleted, inserted))
 
     for each in statements(settings.sql, "changes/*/create.sql"):
         execute(each.name)
@@ -115,3 +122,4 @@ def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> None:
         raise _Blocked(results)
     checks.keep(transaction, results, log, day)
     log.info("checks passed", checks=len(results), seconds=time.monotonic() - started)
+    return written

@@ -1,4 +1,4 @@
-"""The worker's log: one line an event on standard error, for people or as JSON."""
+"""The worker's log: one line an event on standard error, for people or as JSON; and what it measures."""
 
 import json
 import re
@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TextIO
 
+from sparkify.metrics import Metrics
+
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
 
 
 @dataclass(frozen=True)
 class Log:
     """Writes events, each with the step, the day and the run.
+
+    `metrics` are what the step measured, sent when it ends.
 
     As text, a line is `TIME LEVEL MESSAGE key=value …`; with `as_json`, an object a line.
     """
@@ -22,6 +26,7 @@ class Log:
     day: str | None = None
     as_json: bool = False
     stream: TextIO = field(default_factory=lambda: sys.stderr)
+    metrics: Metrics = field(default_factory=Metrics)
 
     def for_day(self, day: str | None) -> "Log":
         return replace(self, day=day)

@@ -55,6 +55,16 @@ def _url(text: str) -> str:
     return text
 
 
+def _address(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    try:
+        return _host(host), _whole(1, 65535)(port)
+    except ValueError as error:
+        raise ValueError("is not of the form host:port") from error
+
+
 def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not lowest <= int(text) <= highest:
@@ -170,6 +180,12 @@ class Settings:
         "webhook that notices are posted to, as to Slack's; empty: none",
         "",
         secret=True,
+    )
+    statsd: tuple[str, int] | None = _setting(
+        "SPARKIFY_STATSD",
+        _address,
+        "host:port of a statsd exporter that metrics are sent to; empty: none",
+        "",
     )
     log: str = _setting("SPARKIFY_LOG", _one_of("text", "json"), "form of the log lines", "text")
     sql: Path = _setting("SPARKIFY_SQL", _folder, "folder of the SQL files", _sql_folder)

@@ -24,6 +24,7 @@ from sparkify import naming, refusals, sources, warehouse
 from sparkify.compaction import Compacted, Compaction, SourceFile
 from sparkify.errors import DataError, NothingToDo, PassingError, SparkifyError, Terminated
 from sparkify.log import Log
+from sparkify.metrics import BYTES, LINES, QUARANTINED
 from sparkify.objects import Bucket, Changed, Object
 from sparkify.parts import CopySource
 from sparkify.settings import Settings
@@ -170,6 +171,7 @@ class _Stage:
             except (Changed, _Overtaken) as reason:
                 self._log.warning("beginning again", reason=str(reason))
                 continue
+            self._measure(compacted)
             rows = compacted.loaded
             self._log.info("staged", rows=rows, version=version, seconds=time.monotonic() - started)
             try:
@@ -178,6 +180,17 @@ class _Stage:
                 self._log.warning("staged, but left objects for the next stage to delete", reason=str(error))
             return
         raise PassingError(f"gave up after {_TRIES} tries: the objects or the staging tables keep changing")
+
+    def _measure(self, compacted: Compacted) -> None:
+        files, name, metrics = compacted.files, self._source.name, self._log.metrics
+        quarantined = sum(file.quarantined for file in files)
+        metrics.set(LINES, compacted.loaded, source=name, outcome="loaded")
+        metrics.set(LINES, quarantined, source=name, outcome="quarantined")
+        metrics.set(QUARANTINED, quarantined, source=name)
+        metrics.set(LINES, sum(file.blank for file in files), source=name, outcome="blank")
+        read = sum(file.listed.size for file in files if file.listed)
+        metrics.set(BYTES, read, source=name, direction="read")
+        metrics.set(BYTES, compacted.size, source=name, direction="written")
 
     def _staged(self, transaction: Transaction) -> _Staged:
         version = self._version(transaction)

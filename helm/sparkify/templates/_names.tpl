@@ -49,6 +49,9 @@ SSL_CERT_FILE: /etc/sparkify/ca/ca.crt
 {{- define "sparkify.settings" -}}
 {{- $settings := dict -}}
 {{- if .Values.sandbox.enabled }}{{ $settings = include "sparkify.sandboxSettings" . | fromYaml }}{{ end -}}
+{{- if (.Values.airflow.statsd).enabled }}
+  {{- $_ := set $settings "SPARKIFY_STATSD" (printf "%s-statsd.%s.svc:9125" (include "sparkify.airflow" .) .Release.Namespace) }}
+{{- end -}}
 {{- range $name, $value := .Values.worker.settings }}
   {{- /* As JSON, because a template would write the number 0.00001 as 1e-05. */ -}}
   {{- $_ := set $settings $name (kindIs "string" $value | ternary $value ($value | toJson)) }}

@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 VARIABLES = Settings.variables()
 SECRET = {name for name, setting in VARIABLES.items() if setting["secret"]}
 # Of those, what a worker can't do without.
-REQUIRED = {name for name in SECRET if VARIABLES[name]["default"] is None}
 
 IN_THE_IMAGE = {"SPARKIFY_SQL"}
 # Read by the AWS libraries and by Python, not by the worker's own code.
@@ -37,12 +36,12 @@ def config(objects: Objects) -> dict[str, str]:
 
 def secret(objects: Objects) -> dict[str, str]:
     """What the worker pods get from the Secret."""
-    if objects.of("ExternalSecret"):
+    if (JOBS, "sparkify-worker") in objects.names("ExternalSecret"):
         made = objects.one("ExternalSecret", "sparkify-worker")
         data = {each["secretKey"]: "from the store" for each in made["spec"]["data"]}
     else:
         made = objects.one("Secret", "sparkify-worker")
-        data = {name: base64.b64decode(value).decode() for name, value in made["data"].items()}
+        data = {name: base64.b64decode(value).decode() for name, value in (made["data"] or {}).items()}
     assert made["metadata"]["namespace"] == JOBS
     return data
 
@@ -62,7 +61,7 @@ def test_a_worker_accepts_what_it_is_told(profile: Objects) -> None:
 def test_a_worker_is_told_nothing_that_nobody_reads(profile: Objects) -> None:
     assert set(config(profile)) <= set(VARIABLES) - SECRET - IN_THE_IMAGE | LIBRARIES
     assert set(secret(profile)) <= SECRET | LIBRARIES_SECRET
-    assert set(secret(profile)) >= REQUIRED
+    assert "SPARKIFY_WAREHOUSE_PASSWORD" in secret(profile)
 
 
 def test_every_setting_that_is_no_secret_can_be_set_and_no_other() -> None:
@@ -78,6 +77,8 @@ GOOD = {
     "SPARKIFY_WAREHOUSE_PORT": [1, 65535],
     "SPARKIFY_WAREHOUSE_DATABASE": ["dev"],
     "SPARKIFY_WAREHOUSE_USER": ["awsuser"],
+    "SPARKIFY_WAREHOUSE_WORKGROUP": ["plays", "plays-2"],
+    "SPARKIFY_WAREHOUSE_CLUSTER": ["plays", "plays-2"],
     "SPARKIFY_MAX_BAD_RATIO": [0, 0.00001, "0.00001", 1],
     "SPARKIFY_MISSING_DAY": ["fail", "empty"],
     "SPARKIFY_DUPLICATE_DAYS": [0, 30],
@@ -94,6 +95,8 @@ BAD: dict[str, list[Any]] = {
     "SPARKIFY_STAGING": ["bucket", "s3://", "s3://bucket/a#b"],
     "SPARKIFY_COPY_ROLE": ["role", "arn:aws:iam::1:role/a", "arn:aws:iam::123456789012:user/a"],
     "SPARKIFY_WAREHOUSE_PORT": [0, 65536],
+    "SPARKIFY_WAREHOUSE_WORKGROUP": ["Plays", "arn:aws:redshift"],
+    "SPARKIFY_WAREHOUSE_CLUSTER": ["my_plays"],
     "SPARKIFY_MAX_BAD_RATIO": [-1, 1.5, "1%"],
     "SPARKIFY_MISSING_DAY": ["skip"],
     "SPARKIFY_DUPLICATE_DAYS": [-1, 31],
@@ -112,8 +115,9 @@ def _setting(name: str, value: object) -> Values:
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in GOOD for value in GOOD[name]])
 def test_what_the_chart_takes_the_worker_takes(alone: Path, eks: Objects, name: str, value: object) -> None:
-    given = config(render(alone, "eks", _setting(name, value)))
-    Settings.from_env({**given, **secret(eks)})
+    objects = render(alone, "eks", _setting(name, value))
+    given = config(objects)
+    Settings.from_env({**given, **secret(objects)})
     assert float(given[name]) == float(str(value)) if isinstance(value, float) else given[name] == str(value)
 
 
@@ -128,6 +132,15 @@ def test_what_the_worker_would_refuse_the_chart_refuses(
 
 def test_the_good_examples_are_of_every_setting() -> None:
     assert set(GOOD) == set(VARIABLES) - SECRET - IN_THE_IMAGE
+
+
+@pytest.mark.parametrize("name", ["SPARKIFY_WAREHOUSE_WORKGROUP", "SPARKIFY_WAREHOUSE_CLUSTER"])
+def test_by_iam_the_pods_secret_is_empty_and_none_comes_from_the_store(alone: Path, name: str) -> None:
+    objects = render(alone, "eks", _setting(name, "plays"))
+    assert (JOBS, "sparkify-worker") not in objects.names("ExternalSecret")
+    assert objects.one("Secret", "sparkify-worker")["data"] == {}
+    settings = Settings.from_env(config(objects))
+    assert (settings.password, settings.workgroup or settings.cluster) == ("", "plays")
 
 
 def test_the_sandbox_is_where_the_worker_is_told(kind: Objects) -> None:

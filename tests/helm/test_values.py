@@ -131,8 +131,28 @@ HOW = "as in registry/name@sha256:…; `make images` builds the images and print
             "eks",
             "externalSecret.worker",
             "",
-            "externalSecret.secretStore.name or externalSecret.worker is missing: which store, and which "
-            "secret of it, holds SPARKIFY_WAREHOUSE_PASSWORD",
+            "externalSecret.worker is missing: which secret of the store holds SPARKIFY_WAREHOUSE_PASSWORD; "
+            "or log in by IAM: worker.settings.SPARKIFY_WAREHOUSE_WORKGROUP or _CLUSTER",
+        ),
+        (
+            "eks",
+            "externalSecret.secretStore.name",
+            "",
+            "externalSecret.secretStore.name is missing: which store holds the secrets",
+        ),
+        (
+            "eks",
+            "worker.settings",
+            {"SPARKIFY_WAREHOUSE_WORKGROUP": "a", "SPARKIFY_WAREHOUSE_CLUSTER": "b"},
+            "worker.settings.SPARKIFY_WAREHOUSE_WORKGROUP and SPARKIFY_WAREHOUSE_CLUSTER exclude each other: "
+            "the warehouse is one of them",
+        ),
+        (
+            "kind",
+            "worker.settings",
+            {"SPARKIFY_WAREHOUSE_CLUSTER": "a"},
+            "worker.settings.SPARKIFY_WAREHOUSE_WORKGROUP, _CLUSTER and sandbox.enabled exclude each other: "
+            "the sandbox knows no IAM",
         ),
         (
             "eks",

@@ -246,7 +246,7 @@ def _check_endpoint() -> None:
     """Refuse an endpoint that is no URL, of which obstore would make a panic."""
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         value = os.environ.get(name)
-        if value and not _is_url(value):
+        if value is not None and not _is_url(value):
             raise UsageError(f"settings: {name}={value!r} is not of the form https://host:port")
 
 

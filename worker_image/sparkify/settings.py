@@ -36,6 +36,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{0,64}", text):
+        raise ValueError("is not of small letters, digits and hyphens")
+    return text
+
+
 def _host(text: str) -> str:
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", text, re.ASCII):
         raise ValueError("is not the name or the IPv4 address of a host")
@@ -103,6 +109,32 @@ def _sql_folder() -> str:
     return str(Path(__file__).parents[2] / "sql")
 
 
+def _login_problems(env: Mapping[str, str]) -> list[str]:
+    ways = ("SPARKIFY_WAREHOUSE_PASSWORD", "SPARKIFY_WAREHOUSE_WORKGROUP", "SPARKIFY_WAREHOUSE_CLUSTER")
+    given = [way for way in ways if env.get(way)]
+    if len(given) == 1:
+        return []
+    return [f"set one of {', '.join(ways)}: {' and '.join(given) or 'none'} {'are' if given else 'is'} set"]
+
+
+def _key_problems(env: Mapping[str, str]) -> list[str]:
+    """Keys that do not expire are for a stand-in of AWS, which is where its requests go then."""
+    key = env.get("AWS_ACCESS_KEY_ID", "")
+    # Temporary keys begin with ASIA and need a token: IAM User Guide, reference_identifiers.
+    static = bool(key) and (key.startswith("AKIA") or not env.get("AWS_SESSION_TOKEN"))
+    if not static or _is_elsewhere(env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""):
+        return []
+    return [
+        "AWS_ACCESS_KEY_ID is a key that does not expire: give the pod's ServiceAccount a role instead "
+        "(EKS Pod Identity or IRSA)"
+    ]
+
+
+def _is_elsewhere(endpoint: str) -> bool:
+    host = (urlsplit(endpoint).hostname or "").rstrip(".")
+    return bool(host) and not re.search(r"(^|\.)(amazonaws\.com(\.cn)?|api\.aws)$", host)
+
+
 def _setting(
     variable: str,
     parse: Callable[[str], Any],
@@ -138,12 +170,24 @@ class Settings:
     )
     host: str = _setting("SPARKIFY_WAREHOUSE_HOST", _host, "the warehouse's host name")
     password: str = _setting(
-        "SPARKIFY_WAREHOUSE_PASSWORD", _text, "the warehouse user's password", secret=True
+        "SPARKIFY_WAREHOUSE_PASSWORD", _text, "the warehouse user's password; empty: by IAM", "", secret=True
     )
-    region: str = _setting("AWS_REGION", _text, "region of the buckets")
+    workgroup: str = _setting(
+        "SPARKIFY_WAREHOUSE_WORKGROUP",
+        _name,
+        "workgroup of Redshift Serverless that the worker's IAM role logs in to; empty: not by this way",
+        "",
+    )
+    cluster: str = _setting(
+        "SPARKIFY_WAREHOUSE_CLUSTER",
+        _name,
+        "provisioned Redshift cluster that the worker's IAM role logs in to; empty: not by this way",
+        "",
+    )
+    region: str = _setting("AWS_REGION", _text, "region of the buckets and the warehouse")
     port: int = _setting("SPARKIFY_WAREHOUSE_PORT", _whole(1, 65535), "the warehouse's port", "5439")
     database: str = _setting("SPARKIFY_WAREHOUSE_DATABASE", _text, "database of the tables", "dev")
-    user: str = _setting("SPARKIFY_WAREHOUSE_USER", _text, "database user", "awsuser")
+    user: str = _setting("SPARKIFY_WAREHOUSE_USER", _text, "database user, if not by IAM", "awsuser")
     max_bad_ratio: float = _setting(
         "SPARKIFY_MAX_BAD_RATIO", _number(0, 1), "share of bad lines above which a stage fails", "0.01"
     )
@@ -211,6 +255,8 @@ class Settings:
             except ValueError as error:
                 shown = "" if setting.metadata["secret"] else f"={text!r}"
                 problems.append(f"{variable}{shown} {error}")
+        problems += _login_problems(env)
+        problems += _key_problems(env)
         if missing:
             problems.insert(0, f"missing: {', '.join(missing)}")
         if problems:

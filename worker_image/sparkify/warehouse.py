@@ -12,6 +12,13 @@ from typing import Any, NoReturn, TypeVar
 
 import redshift_connector
 import tenacity
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
 from sparkify.errors import DataError, PassingError, SparkifyError, Terminated, UsageError
 from sparkify.log import Log
@@ -150,7 +157,7 @@ def connect(settings: Settings, log: Log) -> Iterator[Any]:
 
 
 def _open(settings: Settings, log: Log) -> Any:
-    where = f"{settings.host}:{settings.port}, database {settings.database}, user {settings.user}"
+    where = f"{settings.host}:{settings.port}, database {settings.database}, {_login(settings)}"
     # The driver asks this too, which takes a process, and swallows Terminated meanwhile. The answer is kept.
     platform.platform()
     try:
@@ -158,8 +165,9 @@ def _open(settings: Settings, log: Log) -> Any:
             host=settings.host,
             port=settings.port,
             database=settings.database,
-            user=settings.user,
-            password=settings.password,
+            **_credentials(settings),
+            # The certificate's name, too; the driver's default lets another name pass with a warning.
+            sslmode="verify-full",
             timeout=_CONNECT_SECONDS,
             application_name=f"sparkify {log.step}",
             # Load balancers forget connections idle for 300 to 350 seconds, as one is during a long COPY.
@@ -173,12 +181,17 @@ def _open(settings: Settings, log: Log) -> Any:
         connection.autocommit = False
         # A statement takes as long as the server lets it; a server that is silent for longer is gone.
         connection._usock.settimeout(settings.statement_timeout + _SILENT_SECONDS)
+    except (ClientError, BotoCoreError) as error:
+        raise _refused(error, where, settings) from error
     except Exception as error:  # what half an answer makes the driver raise depends on where it was cut
         code, message = _code_and_message(error)
         # 28: authorization; 3D000: no such database (PostgreSQL documentation, appendix A).
         if code.startswith(("28", "3D")):
             raise UsageError(
                 f"warehouse {where}: {message}; check SPARKIFY_WAREHOUSE_USER, _PASSWORD and _DATABASE"
+                if settings.password
+                else f"warehouse {where}: {message}; check SPARKIFY_WAREHOUSE_DATABASE, and that the role's "
+                "database user may connect to it"
             ) from error
         if code:
             raise _Unreachable(f"warehouse {where}: {_reason(error)}") from error
@@ -192,6 +205,48 @@ def _open(settings: Settings, log: Log) -> Any:
             "the network, and that the warehouse is up"
         ) from error
     return connection
+
+
+def _login(settings: Settings) -> str:
+    if settings.password:
+        return f"user {settings.user}"
+    name = f"workgroup {settings.workgroup}" if settings.workgroup else f"cluster {settings.cluster}"
+    return f"by IAM to {name}"
+
+
+def _credentials(settings: Settings) -> dict[str, Any]:
+    """How the driver logs in. By IAM it asks AWS for a password that lasts some minutes, for each connection
+    anew; one that is open outlives its password (Redshift Management Guide, generating-user-credentials)."""
+    if settings.password:
+        return {"user": settings.user, "password": settings.password}
+    iam = {"iam": True, "iam_disable_cache": True, "region": settings.region}
+    if settings.workgroup:
+        return {**iam, "is_serverless": True, "serverless_work_group": settings.workgroup}
+    return {**iam, "cluster_identifier": settings.cluster, "group_federation": True}
+
+
+def _refused(error: Exception, where: str, settings: Settings) -> SparkifyError:
+    """What it means that AWS gave no password."""
+    if not isinstance(error, ClientError):
+        if isinstance(error, (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)):
+            return UsageError(
+                f"warehouse {where}: there are no AWS credentials; give the pod's ServiceAccount a role "
+                f"({error})"
+            )
+        return _Unreachable(f"warehouse {where}: AWS gave no password: {error}")
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if "Throttl" in code or "LimitExceeded" in code or status >= 500:
+        return _Unreachable(f"warehouse {where}: AWS gave no password: {message} ({code})")
+    action, variable = (
+        ("redshift-serverless:GetCredentials", "SPARKIFY_WAREHOUSE_WORKGROUP")
+        if settings.workgroup
+        else ("redshift:GetClusterCredentialsWithIAM", "SPARKIFY_WAREHOUSE_CLUSTER")
+    )
+    return UsageError(
+        f"warehouse {where}: AWS gave no password: {message} ({code}); the worker's role needs {action}, and "
+        f"{variable} and AWS_REGION must be right"
+    )
 
 
 def _whole(read: Callable[[int], bytes]) -> Callable[[int], bytes]:

@@ -59,6 +59,12 @@ SSL_CERT_FILE: /etc/sparkify/ca/ca.crt
 {{- toYaml $settings }}
 {{- end }}
 
+{{/* "true" where the worker logs in to the warehouse by IAM: no Secret holds a password. */}}
+{{- define "sparkify.iam" -}}
+{{- $settings := .Values.worker.settings -}}
+{{- if or $settings.SPARKIFY_WAREHOUSE_WORKGROUP $settings.SPARKIFY_WAREHOUSE_CLUSTER }}true{{ end }}
+{{- end }}
+
 {{/* "true" where the values are rendered for a cluster that can be asked; `helm template` has none. */}}
 {{- define "sparkify.cluster" -}}
 {{- if or (lookup "v1" "Namespace" "" .Release.Namespace) (lookup "v1" "Namespace" "" "kube-system") }}true{{ end }}

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export AIRFLOW_HOME := $(CURDIR)/.state/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sql shell images up e2e down test lint order contract format bench lock clean
+.PHONY: help install run sql shell images up e2e down test lint order contract architecture format bench lock clean
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -61,7 +61,7 @@ down: install ## Remove what up has made
 test: install .venv/bin/helm lint ## Lint, types and every test that needs no cluster
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, types, SQL style, Dockerfiles, workflows, chart
+lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, types, SQL style, Dockerfiles, workflows, drawings, chart
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
@@ -70,6 +70,7 @@ lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, type
 	@$(BIN)/shellcheck .ci/* .github/scripts/*
 	@$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
 	@mkdir -p .state && $(BIN)/zizmor --quiet --offline .github >.state/zizmor || { cat .state/zizmor; exit 1; }
+	@$(BIN)/python -m architecture.render --check
 	@rm -rf .state/chart && $(BIN)/python -m helm.render .state/chart
 	@! test -d .state/chart || .venv/checkov/bin/checkov --config-file helm/checkov/config.yaml --directory .state/chart \
 	    >.state/checkov || { cat .state/checkov; exit 1; }
@@ -79,6 +80,9 @@ order: install ## Made-up sequences of loads, corrections and failures against c
 
 contract: install ## Write staging's columns and docs/contract.md anew from the sources' contracts
 	@$(BIN)/python -m sql.render
+
+architecture: install .venv/bin/helm ## Write the drawings of docs/architecture.md anew from the code
+	@$(BIN)/python -m architecture.render
 
 format: install ## Format Python and SQL
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/sqlfluff fix --nocolor sql

@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 
 from kubernetes.client import models as k8s
+from notices import FailureNotifier
 from worker_pod import WorkerPodOperator
 
 # The day that a run loads: the one whose end started it.
@@ -101,6 +102,7 @@ def worker(*command: str, day: str | None = None) -> WorkerPodOperator:
         termination_message_policy="FallbackToLogsOnError",
         log_events_on_failure=True,  # the only place that says OOMKilled or Evicted
         log_pod_spec_on_failure=False,  # long, and nobody's business
+        on_failure_callback=FailureNotifier(),  # once no retry is left
         do_xcom_push=False,  # results are in the warehouse; a sidecar would need the right to exec
         # A deferred task whose pod ends at once may be marked failed (apache/airflow#72716); a waiting one
         # costs a process, of which a day needs two at most.

@@ -26,7 +26,7 @@ EXAMPLES = {
     "eks": {
         "global": {
             "worker": {"image": f"registry.example/worker@{_DIGEST}"},
-            "notices": {"webhook": True},
+            "notices": {"webhook": True, "email": ["data-team@example.com"]},
         },
         "airflow": {
             "images": {"airflow": {"repository": "registry.example/airflow", "digest": _DIGEST}},

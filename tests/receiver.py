@@ -1,4 +1,4 @@
-"""A web server that keeps what is posted to it, as a chat's webhook does."""
+"""Who notices are sent to: a web server as a chat's webhook, and a mail server; each keeps what came."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
+from typing import cast
 
 
 @dataclass
@@ -44,3 +48,45 @@ def receiving(status: int = 200) -> Iterator[Receiver]:
             yield receiver
         finally:
             server.shutdown()
+
+
+@dataclass
+class MailServer:
+    """What came by SMTP; `refused` recipients are answered with 550."""
+
+    refused: bool = False
+    port: int = 0
+    messages: list[EmailMessage] = field(default_factory=list)
+
+
+@contextmanager
+def receiving_mail(refused: bool = False) -> Iterator[MailServer]:
+    """A mail server that understands what is needed to send one message."""
+    server = MailServer(refused)
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.say("220 here")
+            while line := self.rfile.readline():
+                verb = line[:4].upper()
+                if verb == b"RCPT" and server.refused:
+                    self.say("550 nobody of that name")
+                elif verb == b"DATA":
+                    self.say("354 go on")
+                    body = b"".join(iter(self.rfile.readline, b".\r\n"))
+                    message = message_from_bytes(body, policy=policy.default)
+                    server.messages.append(cast(EmailMessage, message))
+                    self.say("250 kept")
+                else:
+                    self.say("221 bye" if verb == b"QUIT" else "250 yes")
+
+        def say(self, answer: str) -> None:
+            self.wfile.write(f"{answer}\r\n".encode())
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
+        server.port = listening.server_address[1]
+        Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        try:
+            yield server
+        finally:
+            listening.shutdown()

@@ -27,7 +27,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             from airflow.dag_processing.dagbag import DagBag
 
             yield DagBag(DAGS, bundle_path=DAGS, bundle_name="dags")
-        for name in ("pods", "worker_pod", "sparkify_daily", "sparkify_tables"):
+        for name in ("notices", "pods", "worker_pod", "sparkify_daily", "sparkify_tables"):
             sys.modules.pop(name, None)
 
 

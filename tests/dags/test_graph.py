@@ -17,7 +17,12 @@ def test_every_dag_file_is_imported_without_an_error(bag: Any) -> None:
     assert bag.import_errors == {}
     found = {dag_id: Path(dag.fileloc).name for dag_id, dag in bag.dags.items()}
     assert found == {"sparkify_daily": "sparkify_daily.py", "sparkify_tables": "sparkify_tables.py"}
-    assert {path.name for path in DAGS.glob("*.py")} == {*found.values(), "pods.py", "worker_pod.py"}
+    assert {path.name for path in DAGS.glob("*.py")} == {
+        *found.values(),
+        "notices.py",
+        "pods.py",
+        "worker_pod.py",
+    }
 
 
 @pytest.mark.parametrize("dag_id", ["sparkify_daily", "sparkify_tables"])

@@ -91,9 +91,26 @@ def test_a_new_worker_changes_airflows_pods_and_nothing_else(whole: Path) -> Non
     }
 
 
+def test_airflow_is_told_where_notices_go(whole_kind: Objects, whole_eks: Objects) -> None:
+    for name in ("scheduler", "dag-processor"):  # the second speaks for tasks whose process was lost
+        told = env(container(whole_eks, "Deployment", f"sparkify-airflow-{name}"))
+        assert told["SPARKIFY_NOTICE_EMAIL"] == "data-team@example.com"
+        keys = {
+            variable: told[variable]["secretKeyRef"]
+            for variable in ("SPARKIFY_NOTICE_URL", "AIRFLOW_CONN_SPARKIFY_SMTP")
+        }
+        assert keys == {
+            "SPARKIFY_NOTICE_URL": {"name": "sparkify-notices", "key": "webhook-url"},
+            "AIRFLOW_CONN_SPARKIFY_SMTP": {"name": "sparkify-notices", "key": "smtp-connection"},
+        }
+        none = env(container(whole_kind, "Deployment", f"sparkify-airflow-{name}"))
+        assert not {each for each in none if "NOTICE" in each or "CONN_SPARKIFY" in each}
+
+
 def test_airflow_names_all_its_secrets(airflow: Objects) -> None:
     told = env(container(airflow, "Deployment", "sparkify-airflow-api-server"))
-    assert {name: each["secretKeyRef"] for name, each in told.items() if isinstance(each, dict)} == {
+    secrets = {name: each["secretKeyRef"] for name, each in told.items() if isinstance(each, dict)}
+    assert {name: secret for name, secret in secrets.items() if name.startswith("AIRFLOW__")} == {
         "AIRFLOW__CORE__FERNET_KEY": {"name": "sparkify-fernet-key", "key": "fernet-key"},
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": {"name": "sparkify-metadata", "key": "connection"},
         "AIRFLOW__API__SECRET_KEY": {"name": "sparkify-api-secret-key", "key": "api-secret-key"},

@@ -47,6 +47,6 @@ def test_the_webhook_is_named_by_its_secret_and_asked_for_only_when_there_is_one
     reference = {"name": "sparkify-notices", "key": "webhook-url"}
     assert worker(eks)["env"] == [{"name": "SPARKIFY_NOTICE_URL", "valueFrom": {"secretKeyRef": reference}}]
     assert {(NAMESPACE, "sparkify-notices"), (JOBS, "sparkify-notices")} <= eks.names("ExternalSecret")
-    without = render(alone, "eks", {"global": {"notices": {"webhook": False}}})
+    without = render(alone, "eks", {"global": {"notices": {"webhook": False, "email": []}}})
     assert "env" not in worker(without)
     assert "sparkify-notices" not in str(without.all)

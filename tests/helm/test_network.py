@@ -74,7 +74,7 @@ STRANGER = End("stranger", "default", {"tier": "airflow", "release": "sparkify"}
 NEIGHBOUR = End("neighbour", NAMESPACE, {"app": "other"})
 WORKER = End("worker", JOBS, {"sparkify/step": "load", "dag_id": "sparkify_daily"})
 OUTSIDE = [DNS, NODE_DNS, AWS, PRIVATE, CREDENTIALS, NODE_METADATA, STRANGER, NEIGHBOUR]
-PORTS = [22, 53, 80, 443, 5432, 5439, 6443, 8080, 8793, 8794, 9000]
+PORTS = [22, 53, 80, 443, 587, 5432, 5439, 6443, 8080, 8793, 8794, 9000]
 
 
 def reach(objects: Objects) -> dict[str, set[str]]:
@@ -103,6 +103,7 @@ HTTPS = {"aws:443", "aws:6443", "private network:443", "private network:6443"}
 # The node's own credentials are at a port that HTTPS does not have.
 LINK_LOCAL = {f"{end.name}:{port}" for end in (NODE_DNS, NODE_METADATA, CREDENTIALS) for port in (443, 6443)}
 API = HTTPS | LINK_LOCAL
+MAIL = {f"{end.name}:587" for end in (AWS, PRIVATE, NODE_DNS, NODE_METADATA, CREDENTIALS)}
 A_SERVER = "sparkify-airflow-api-server:8080"
 LOGS = "sparkify-airflow-scheduler:8793"
 
@@ -188,7 +189,7 @@ def test_nobody_from_elsewhere_reaches_airflow(whole_kind: Objects) -> None:
 
 def test_on_eks_airflow_reaches_its_database_aws_and_the_cluster(whole_eks: Objects) -> None:
     reached = reach(whole_eks)
-    outside = ways("private network:5432", "pod identity:80") | API
+    outside = {*ways("private network:5432", "pod identity:80"), *API, *MAIL}
     expected: dict[str, set[str]] = {
         "sparkify-airflow-api-server": {*outside, LOGS},
         "sparkify-airflow-scheduler": {*outside, A_SERVER},

@@ -58,6 +58,7 @@ def nested(path: str, value: object) -> dict[str, Any]:
         ("freshness.hours", -1, "at '/freshness/hours': minimum: got -1, want 0"),
         ("freshness.days", 0, "at '/freshness/days': minimum: got 0, want 1"),
         ("global.notices.webhook", "https://x", "at '/global/notices/webhook': got string, want boolean"),
+        ("global.notices.email", ["nobody"], "at '/global/notices/email/0': 'nobody' does not match pattern"),
         ("sandbox.persistence.size", "much", "at '/sandbox/persistence/size': 'much' does not match pattern"),
         (
             "externalSecret.secretStore.kind",
@@ -158,8 +159,8 @@ HOW = "as in registry/name@sha256:…; `make images` builds the images and print
             "eks",
             "externalSecret.notices",
             "",
-            "externalSecret.notices is missing: which secret of the store holds webhook-url, as "
-            "global.notices.webhook wants it",
+            "externalSecret.notices is missing: which secret of the store holds webhook-url and "
+            "smtp-connection, as global.notices wants it",
         ),
         (
             "kind",

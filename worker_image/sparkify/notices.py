@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from html import escape
 from http.client import HTTPException
 
 from sparkify.log import Log
@@ -20,7 +21,8 @@ def post(settings: Settings, log: Log, text: str) -> None:
         return
     request = urllib.request.Request(  # noqa: S310 (the setting is of no other scheme than http and https)
         settings.notice_url,
-        data=json.dumps({"text": text}).encode(),
+        # As Slack wants it: nothing in the text may become a link, or call everybody.
+        data=json.dumps({"text": escape(text, quote=False)}).encode(),
         headers={"Content-Type": "application/json"},
     )
     try:

@@ -65,6 +65,16 @@ SSL_CERT_FILE: /etc/sparkify/ca/ca.crt
 {{- if or $settings.SPARKIFY_WAREHOUSE_WORKGROUP $settings.SPARKIFY_WAREHOUSE_CLUSTER }}true{{ end }}
 {{- end }}
 
+{{/* What notices need of the Secret sparkify-notices in Airflow's namespace: its keys, as a JSON array. */}}
+{{- define "sparkify.noticeKeys" -}}
+{{- $keys := list -}}
+{{- with .Values.global.notices -}}
+{{- if .webhook }}{{ $keys = append $keys "webhook-url" }}{{ end -}}
+{{- if .email }}{{ $keys = append $keys "smtp-connection" }}{{ end -}}
+{{- end -}}
+{{- toJson $keys }}
+{{- end }}
+
 {{/* "true" where the values are rendered for a cluster that can be asked; `helm template` has none. */}}
 {{- define "sparkify.cluster" -}}
 {{- if or (lookup "v1" "Namespace" "" .Release.Namespace) (lookup "v1" "Namespace" "" "kube-system") }}true{{ end }}

@@ -84,7 +84,11 @@ def watched(whole: Path) -> Objects:
     image = {"repository": "registry.example/statsd-exporter@sha256", "tag": "1" * 64}
     values = {
         "airflow": {"statsd": {"enabled": True}, "images": {"statsd": image}},
-        "metrics": {"prometheusNamespace": "observed"},
+        "metrics": {
+            "prometheusNamespace": "observed",
+            "labels": {"release": "prometheus"},
+            **{each: {"enabled": True} for each in ("scrape", "alerts", "dashboard")},
+        },
     }
     return render(whole, "eks", values)
 

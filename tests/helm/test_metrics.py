@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from sparkify.metrics import METRICS
@@ -41,6 +44,17 @@ def test_no_mapping_of_airflow_takes_a_metric_of_ours(watched: Objects) -> None:
     for metric in METRICS:
         taking = [each["name"] for each in file["mappings"] if _takes(each, metric.name)]
         assert taking == [each["name"] for each in OURS if each["match"] == metric.name]
+
+
+def test_the_exporter_itself_takes_the_file(watched: Objects, tmp_path: Path) -> None:
+    exporter = shutil.which("statsd_exporter")
+    if exporter is None:
+        pytest.skip("statsd_exporter is not installed")
+    file = tmp_path / "mappings.yml"
+    file.write_text(watched.one("ConfigMap", "sparkify-airflow-statsd")["data"]["mappings.yml"])
+    checked = [exporter, "--check-config", f"--statsd.mapping-config={file}"]
+    done = subprocess.run(checked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _takes(mapping: dict[str, Any], name: str) -> bool:

@@ -59,6 +59,8 @@ def nested(path: str, value: object) -> dict[str, Any]:
         ("freshness.days", 0, "at '/freshness/days': minimum: got 0, want 1"),
         ("global.notices.webhook", "https://x", "at '/global/notices/webhook': got string, want boolean"),
         ("global.notices.email", ["nobody"], "at '/global/notices/email/0': 'nobody' does not match pattern"),
+        ("metrics.scrape.interval", "often", "at '/metrics/scrape/interval': 'often' does not match pattern"),
+        ("metrics.labels", {"release": 1}, "at '/metrics/labels/release': got number, want string"),
         ("sandbox.persistence.size", "much", "at '/sandbox/persistence/size': 'much' does not match pattern"),
         (
             "externalSecret.secretStore.kind",
@@ -161,6 +163,13 @@ HOW = "as in registry/name@sha256:…; `make images` builds the images and print
             "",
             "externalSecret.notices is missing: which secret of the store holds webhook-url and "
             "smtp-connection, as global.notices wants it",
+        ),
+        (
+            "eks",
+            "metrics.alerts.enabled",
+            True,
+            "metrics.scrape or metrics.alerts has nothing to look at: airflow.statsd.enabled makes the "
+            "metrics",
         ),
         (
             "kind",

@@ -9,6 +9,7 @@ from tests.command import Ended, run
 from tests.receiver import Receiver, receiving
 from tests.star.conftest import Pipeline, day_key
 from tests.worker.staging import line, rows
+from tests.worker.test_access_denied import denied
 from tests.worker.test_command_line import COMPLETE
 
 # Times at which 2018-11-03, the newest day that is loaded, is due, and the one after it.
@@ -97,6 +98,17 @@ def test_a_gap_is_seen_though_later_days_are_loaded_and_many_days_are_counted(
         "late: 2018-10-25, 2018-10-26, 2018-10-27 and 5 more are not loaded; the first ended 222 hours ago, "
     )
     assert fresh(loaded, DUE, webhook, "--days", "2").code == 0
+
+
+def test_a_late_day_is_late_though_nobody_can_see_whether_its_file_is_there(
+    loaded: Pipeline, webhook: Receiver
+) -> None:
+    with denied(loaded, loaded.bucket, "ListBucket"):
+        said = message(fresh(loaded, NEXT_DUE, webhook))
+        assert fresh(loaded, NEXT_DUE, webhook, SPARKIFY_MISSING_DAY="empty").code == 64
+    assert said.startswith("late: 2018-11-04 is not loaded; ")
+    assert "2018-11-04-events.json could not be looked for: " in said
+    assert "grant s3:ListBucket" in said
 
 
 def test_a_day_without_an_object_is_not_missed_where_that_means_a_day_without_events(

@@ -46,8 +46,14 @@ def _fresh(now: datetime, allowed: timedelta, days: int, patience: int, settings
     wanted = [first + timedelta(days=number) for number in range((due - first).days + 1)]
     missing = [day for day in wanted if day not in loaded]
     newest = f"the newest loaded day is {max(loaded)}"
+    there, unseen = set[date](), ""
     if missing:
-        there = asyncio.run(_there(missing, settings))
+        try:
+            there = asyncio.run(_there(missing, settings))
+        except SparkifyError as error:
+            if settings.missing_day == "empty":
+                raise
+            unseen = str(error)  # late it is, whatever the reason
         if settings.missing_day == "empty":
             missing = [day for day in missing if day in there]
     log.metrics.set(MISSING, len(missing))
@@ -61,8 +67,11 @@ def _fresh(now: datetime, allowed: timedelta, days: int, patience: int, settings
     verb, first_of_them = ("is", "it") if len(missing) == 1 else ("are", "the first")
     late = now - datetime.combine(missing[0] + timedelta(days=1), time(), UTC)
     where = settings.source.url(naming.events_key(missing[0]))
-    reason = "is there: look at the day's run in Airflow"
-    if missing[0] not in there:
+    if unseen:
+        reason = f"could not be looked for: {unseen}"
+    elif missing[0] in there:
+        reason = "is there: look at the day's run in Airflow"
+    else:
         reason = "is not there: ask whoever delivers it"
     raise DataError(
         f"late: {named} {verb} not loaded; {first_of_them} ended {_hours(late)} hours ago, of which "

@@ -19,7 +19,6 @@ from tests.helm.test_values import SCHEMA, VALUES
 ROOT = Path(__file__).parents[2]
 VARIABLES = Settings.variables()
 SECRET = {name for name, setting in VARIABLES.items() if setting["secret"]}
-# Of those, what a worker can't do without.
 
 IN_THE_IMAGE = {"SPARKIFY_SQL"}
 # Read by the AWS libraries and by Python, not by the worker's own code.

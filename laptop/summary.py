@@ -1,5 +1,6 @@
 """What `make run` ends with: what became of each day's lines, and what the star can tell."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -55,6 +56,22 @@ left join days_in_step on files.day = days_in_step.day
 order by files.day
 """
 
+# What the checks of each day's last run found, the load's and the check's.
+_CHECKS = """
+with runs as (
+    select day, run, row_number() over (partition by day order by checked_at desc, run desc) as place
+    from check_results
+    where day between '{first}' and '{last}'
+)
+
+select check_results.day, check_results.step, check_results.check_name as "check", check_results.severity,
+    check_results.offending as "rows", check_results.sample as "such as"
+from check_results
+inner join runs on check_results.day = runs.day and check_results.run = runs.run
+where runs.place = 1
+order by check_results.day, check_results.step desc, check_results.check_name
+"""
+
 _TABLES = ("songplays", "users", "songs", "artists", '"time"', "quarantine")
 
 # By what the plays say themselves: most of the real ones have no song file. matched: how many have.
@@ -107,7 +124,8 @@ def show(console: Console, endpoint: Endpoint, runs: Sequence[DayRun]) -> None:
         LaptopError: the warehouse does not answer.
     """
     with closing(warehouse.connect(endpoint)) as connection:
-        console.print("", _days(connection, runs), "", _rows(connection), sep="\n")
+        console.print("", _days(connection, runs), "", *_checks(connection, runs), sep="\n")
+        console.print("", _rows(connection), sep="\n")
         for title, query in (("Top songs", _TOP_SONGS), ("Top users", _TOP_USERS)):
             answer = warehouse.ask(connection, query)
             if answer.rows:
@@ -138,6 +156,25 @@ def _days(connection: Any, runs: Sequence[DayRun]) -> Table:
             style="red" if run.failures else None,
         )
     return made
+
+
+def _checks(connection: Any, runs: Sequence[DayRun]) -> tuple[str | Table, ...]:
+    """How many checks were run, and each that found rows."""
+    days = [run.day for run in runs]
+    answer = warehouse.ask(connection, _CHECKS.format(first=min(days), last=max(days)))
+    found = [row for row in answer.rows if row[4]]
+    counted = f"Checks: {len(answer.rows):,} were run, {len(found):,} found rows"
+    if not found:
+        return (counted,)
+    # One of the rows is enough here: sparkify check --results --date DAY has more.
+    shown: list[Sequence[Any]] = [(*row[:5], _first(row[5])) for row in found]
+    return counted, table(warehouse.Answer(answer.columns, shown))
+
+
+def _first(sample: str) -> str | None:
+    """The first of a check's sample rows; rows that are too long for a sample are in none."""
+    rows = json.loads(sample)
+    return json.dumps(rows[0], ensure_ascii=False) if rows else None
 
 
 def _rows(connection: Any) -> Table:

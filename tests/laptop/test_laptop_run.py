@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -93,6 +94,10 @@ def test_the_demo_is_loaded_and_its_summary_is_right_to_the_line(
         (row,) = [line.split() for line in demo.stdout.splitlines() if line.startswith(f" {day} ")]
         assert row[1:7] == [f"{counts.get(column, 0):,}" for column in columns]
         assert row[-1] == "success"
+    checks = len(list((ROOT / "sql").glob("*/*/check_*.sql")))
+    answer = ask("select count(*) as results from check_results", state)
+    assert f"\nChecks: {answer[0]['results']} were run, 0 found rows\n" in demo.stdout
+    assert int(answer[0]["results"]) > 2 * checks * len(DAYS)
     assert left_behind(state) == []
 
 
@@ -231,9 +236,16 @@ def test_a_day_that_fails_does_not_stop_the_others_and_is_named(state: Path, tmp
     (data / "log_data/2018/11/notes.txt").write_text("stray")
     answer = laptop("run", "--data", str(data), state=state)
     assert answer.returncode == 1
-    rows = {line.split()[0]: line.split() for line in answer.stdout.splitlines() if line.startswith(" 2018")}
+    days = answer.stdout.partition("\nChecks: ")[0].splitlines()
+    rows = {line.split()[0]: line.split() for line in days if line.startswith(" 2018")}
     assert rows["2018-11-01"][-2:] == ["failed:", "stage_events"]
     assert rows["2018-11-02"][-1] == "success"
+    assert re.search(r"^Checks: \d+ were run, 1 found rows$", answer.stdout, re.MULTILINE)
+    assert re.search(
+        r'^ 2018-11-02 +check +events.freshness +warn +1 +\{"last_event": null, "events": 0\}',
+        answer.stdout,
+        re.MULTILINE,
+    )
     (told,) = [
         line for line in answer.stdout.splitlines() if line.startswith("2018-11-01 stage_events failed: ")
     ]

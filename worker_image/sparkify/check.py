@@ -1,42 +1,73 @@
 """`sparkify check`: every check of one day on what is visible, warnings included; results are kept."""
 
 import argparse
+import time
 from datetime import date
 
-from sparkify import checks, warehouse
-from sparkify.errors import DataError, PassingError
-from sparkify.load import keep_results
+from sparkify import checks, explain, results, statistics, warehouse
+from sparkify.errors import DataError, PassingError, UsageError
 from sparkify.log import Log
 from sparkify.metrics import OFFENDING
 from sparkify.settings import Settings
 
 
 def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
-    """Run the blocking checks once more, and the warnings.
+    """Check a day; or show a check, what the checks of a day found, or what a check found over time.
+
+    Raises:
+        UsageError: a day is needed and not given, or there is no such check.
+    """
+    configured = checks.configured(settings)
+    if args.explain:
+        explain.show(args.explain, args.date, configured, settings, log)
+    elif args.history:
+        results.of_check(args.history, args.limit, configured, settings, log)
+    elif not args.date:
+        raise UsageError("check: say which day: --date DAY")
+    elif args.results:
+        results.of_day(args.date, settings, log)
+    else:
+        _check(args.date, configured, settings, log)
+
+
+def _check(day: date, configured: list[checks.Check], settings: Settings, log: Log) -> None:
+    """Run the blocking checks once more, and the warnings; keep the statistics of the day's columns.
 
     Raises:
         DataError: the day is not loaded, or a blocking check found offending rows.
         PassingError: another run staged the day again and has not loaded it yet.
     """
-    day: date = args.date
+    chosen = [each for each in configured if each.severity != "off"]
 
     def work(transaction: warehouse.Transaction) -> list[checks.Result]:
         loaded = transaction.rows("ledger/loaded_days/select", day=day)
         if not loaded:
             raise DataError(f"{day} is not loaded; load it with: sparkify load --date {day}")
-        if not loaded[0][1]:
+        _, in_step, load_id = loaded[0]
+        if not in_step:
             raise PassingError(
                 f"{day} was staged again after its load; sparkify load --date {day} comes first"
             )
-        return checks.run(transaction, log, "check", day) + checks.run(transaction, log, "warn", day)
+        started = time.monotonic()
+        columns = statistics.take(transaction, day, load_id)
+        log.info("took statistics", columns=columns, seconds=time.monotonic() - started)
+        found = checks.run(transaction, log, chosen, day)
+        checks.keep(transaction, found, log, day)
+        return found
 
-    results = warehouse.read(settings, log, work)
-    keep_results(settings, log, results, day)
-    for result in results:
-        log.metrics.set(OFFENDING, result.offending, check=result.name, severity=result.severity)
-        if result.severity == "warn" and result.offending:
+    started = time.monotonic()
+    found = warehouse.write(settings, log, statistics.LOCK, work)
+    for result in found:
+        log.metrics.set(OFFENDING, result.offending, check=result.check.name, severity=result.check.severity)
+        if result.offending and not result.failed:
             log.warning(str(result))
-    failed = [str(result) for result in results if result.severity == "check" and result.offending]
+    failed = [str(result) for result in found if result.failed]
     if failed:
         raise DataError(f"{day}: {'; '.join(failed)}")
-    log.info("checked", checks=len(results), warnings=sum(result.offending > 0 for result in results))
+    log.info(
+        "checked",
+        checks=len(found),
+        warnings=sum(result.offending > 0 for result in found),
+        off=len(configured) - len(chosen) or None,
+        seconds=time.monotonic() - started,
+    )

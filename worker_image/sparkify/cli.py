@@ -202,14 +202,26 @@ def parser() -> argparse.ArgumentParser:
             "sparkify load --date 2018-11-03",
         )
     )
-    with_day(
-        command(
-            commands,
-            "check",
-            "check",
-            "run every check of one day and keep the results",
-            "sparkify check --date 2018-11-03",
-        )
+    checking = command(
+        commands,
+        "check",
+        "check",
+        "run every check of one day and keep the results; or show what checks are and found",
+        "sparkify check --date 2018-11-03\n  sparkify check --results --date 2018-11-03\n"
+        "  sparkify check --history songplays.volume\n"
+        "  sparkify check --explain songplays.volume --date 2018-11-03",
+    )
+    checking.add_argument("--date", type=_day, help="the day (UTC), as in 2018-11-03")
+    showing = checking.add_mutually_exclusive_group()
+    showing.add_argument(
+        "--explain", metavar="CHECK", help="what a check means, what it compares with, and its SQL"
+    )
+    showing.add_argument(
+        "--results", action="store_true", help="what the last run of each step found on the day"
+    )
+    showing.add_argument("--history", metavar="CHECK", help="what a check found, the newest first")
+    checking.add_argument(
+        "--limit", type=_number, default=30, help="so many results of --history (default: %(default)s)"
     )
     with_day(
         command(
@@ -258,16 +270,16 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument(
         "--limit", type=_number, default=1000, help="so many lines at most (default: %(default)s)"
     )
-    showing = command(
+    shown = command(
         quarantine,
         "show",
         "quarantine_show",
         "show one quarantined line",
         "sparkify quarantine show 2018-11-03-events.json:98",
     )
-    showing.add_argument("place", type=_file_line, metavar="FILE:LINE", help="the end of the name is enough")
-    showing.add_argument("--raw", action="store_true", help="nothing but the line's bytes, as they were")
-    with_place(showing)
+    shown.add_argument("place", type=_file_line, metavar="FILE:LINE", help="the end of the name is enough")
+    shown.add_argument("--raw", action="store_true", help="nothing but the line's bytes, as they were")
+    with_place(shown)
     retry = command(
         quarantine,
         "retry",

@@ -35,18 +35,22 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         DataError: the day is not staged, or a blocking check found offending rows; the star is as it was.
     """
     day: date = args.date
+    blocking = [
+        each for each in checks.configured(settings) if each.severity == "check" and not each.of_history
+    ]
     load_id = uuid.uuid4().hex
     try:
         written = warehouse.write(
             settings,
             log,
             LOCK,
-            lambda transaction: _load(transaction, log, day, load_id),
+            lambda transaction: _load(transaction, log, day, load_id, blocking),
             lambda transaction: bool(transaction.rows("ledger/loads/select", load_id=load_id)),
         )
     except _Blocked as blocked:
-        keep_results(settings, log, blocked.results, day)
-        failed = [str(result) for result in blocked.results if result.offending]
+        results = blocked.results
+        warehouse.write(settings, log, None, lambda transaction: checks.keep(transaction, results, log, day))
+        failed = [str(result) for result in results if result.failed]
         raise DataError(
             f"{day} is not loaded, the star is as it was: {'; '.join(failed)}; "
             f"check_results has all results of run {log.run}"
@@ -56,12 +60,9 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         log.metrics.set(ROWS, inserted, step=log.step, table=table, change="inserted")
 
 
-def keep_results(settings: Settings, log: Log, results: Sequence[checks.Result], day: date) -> None:
-    """Write check results in a transaction of their own; a second time replaces the first."""
-    warehouse.write(settings, log, None, lambda transaction: checks.keep(transaction, results, log, day))
-
-
-def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> list[tuple[str, int, int]]:
+def _load(
+    transaction: Transaction, log: Log, day: date, load_id: str, blocking: Sequence[checks.Check]
+) -> list[tuple[str, int, int]]:
     """What was written: each table with the rows deleted and inserted."""
     settings = transaction.settings
     written = []
@@ -117,8 +118,8 @@ def _load(transaction: Transaction, log: Log, day: date, load_id: str) -> list[t
     rewrite("time")
 
     started = time.monotonic()
-    results = checks.run(transaction, log, "check", day)
-    if any(result.offending for result in results):
+    results = checks.run(transaction, log, blocking, day)
+    if any(result.failed for result in results):
         raise _Blocked(results)
     checks.keep(transaction, results, log, day)
     log.info("checks passed", checks=len(results), seconds=time.monotonic() - started)

@@ -13,6 +13,9 @@ from sparkify.errors import UsageError
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")  # those of old accounts included
 
 
+_CHECK = re.compile(r"(?:([a-z_]+\.[a-z_]+)\.)?([a-z_]+)=([a-z]+|\d{1,9}(?:\.\d{1,9})?)")
+
+
 @dataclass(frozen=True)
 class Location:
     """A place in S3: a bucket and a prefix, which is empty or ends with a slash."""
@@ -22,6 +25,30 @@ class Location:
 
     def url(self, key: str = "") -> str:
         return f"s3://{self.bucket}/{self.prefix}{key}"
+
+
+@dataclass(frozen=True)
+class CheckSetting:
+    """What is said of one check, or of all (None): a threshold, or the `severity`, and its value."""
+
+    check: str | None
+    name: str
+    value: int | float | str
+
+
+def _checks(text: str) -> tuple[CheckSetting, ...]:
+    said = []
+    for each in text.replace(",", " ").split():
+        match = _CHECK.fullmatch(each)
+        if not match:
+            raise ValueError(
+                f"has {each!r}, which is not of the form deviations=6, songplays.volume.deviations=6 or "
+                "songplays.volume.severity=check"
+            )
+        check, name, value = match.groups()
+        number = float(value) if "." in value else int(value) if value.isdigit() else value
+        said.append(CheckSetting(check, name, number))
+    return tuple(said)
 
 
 def _location(text: str) -> Location:
@@ -205,6 +232,13 @@ class Settings:
         _number(0, 60),
         "seconds by which a play's and its song's duration may differ",
         "0.5",
+    )
+    checks: tuple[CheckSetting, ...] = _setting(
+        "SPARKIFY_CHECKS",
+        _checks,
+        "thresholds and severities of [checks](docs/checks.md) that differ from sql/checks.toml, as in "
+        "deviations=6, songplays.volume.severity=off",
+        "",
     )
     slices: int = _setting(
         "SPARKIFY_SLICES", _whole(1, 4096), "slices of the warehouse: parts are a multiple of it", "2"

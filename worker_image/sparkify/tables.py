@@ -112,9 +112,14 @@ def _lacking(create: Statement, there: Mapping[str, set[str]]) -> list[tuple[str
     kind, name = _kind_and_name(create)
     if kind == "view" or name.strip('"') not in there:
         return []
-    block = create.text.partition("(\n")[2].partition("\n)")[0]
-    defined = _DEFINED.findall(block)
+    defined = defined_columns(create)
     return [(column, rest) for column, rest in defined if column.strip('"') not in there[name.strip('"')]]
+
+
+def defined_columns(create: Statement) -> list[tuple[str, str]]:
+    """Name and definition of each column that a CREATE TABLE makes."""
+    block = create.text.partition("(\n")[2].partition("\n)")[0]
+    return _DEFINED.findall(block)
 
 
 def _lasting(settings: Settings) -> list[Statement]:

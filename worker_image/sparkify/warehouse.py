@@ -101,7 +101,7 @@ class Transaction:
 
     def execute(self, name: str, /, **parameters: object) -> int:
         """Run sql/<name>.sql; the number of rows it wrote, or -1 where the statement has none."""
-        return self._execute(statement(self.settings.sql, name), parameters).rowcount  # type: ignore[no-any-return]
+        return self.insert(statement(self.settings.sql, name), **parameters)
 
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """The rows that sql/<name>.sql selects."""
@@ -111,6 +111,10 @@ class Transaction:
         """The column names and the rows that a statement selects."""
         cursor = self._execute(query, parameters)
         return [column[0] for column in cursor.description], list(cursor.fetchall())
+
+    def insert(self, query: Statement, /, **parameters: object) -> int:
+        """The number of rows that a statement wrote."""
+        return self._execute(query, parameters).rowcount  # type: ignore[no-any-return]
 
     @property
     def warnings(self) -> set[str]:

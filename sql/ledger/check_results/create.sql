@@ -1,6 +1,7 @@
 -- check_results: what each check found in each run. Grain: run, step, day, check_name.
 -- severity is check (blocking) or warn; offending is the number of rows that it found, sample some of them
--- as JSON. Distribution: all, small. Sort: checked_at, because history is asked by time.
+-- as JSON, thresholds the values that it compared with, as a JSON object, if there are any.
+-- Distribution: all, small. Sort: checked_at, because history is asked by time.
 -- Rerun: kept as it is; a step that a run repeats replaces its results.
 create table if not exists check_results (
     run varchar(256) not null encode zstd,
@@ -10,6 +11,7 @@ create table if not exists check_results (
     severity varchar(16) not null encode zstd,
     offending bigint not null encode az64,
     sample varchar(4096) not null encode zstd,
+    thresholds varchar(1024) not null default '' encode zstd,
     checked_at timestamp not null default getdate() encode raw
 )
 diststyle all

@@ -3,5 +3,6 @@
 grant update, delete on table
 lock_staging_events,
 lock_staging_songs,
-lock_star
+lock_star,
+lock_statistics
 to role sparkify_loader;

@@ -1,5 +1,5 @@
--- warn_freshness: the day's last event is in its last six hours; a file that ends earlier was perhaps
--- delivered before its day was over. A day without any event is reported too.
+-- warn_freshness: the day's last event is late in the day; a file that ends earlier was perhaps delivered
+-- before its day was over. A day without any event is reported too.
 -- Rerun: only reads.
 select
     max(ts) as last_event,
@@ -8,4 +8,4 @@ from staging_events
 where day = :day
 having
     max(ts) is null
-    or max(ts) < cast(:day as date) + interval '18 hours';
+    or max(ts) < dateadd(hour, :last_hour, cast(:day as date));

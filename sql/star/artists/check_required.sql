@@ -2,7 +2,9 @@
 -- Rerun: only reads.
 select
     artist_id,
-    name
+    name,
+    source_file,
+    source_line
 from artists
 where
     artist_id is null

@@ -4,7 +4,9 @@ select
     songs.song_id,
     songs.title,
     songs.artist_id,
-    songs.duration
+    songs.duration,
+    songs.source_file,
+    songs.source_line
 from songs
 left join artists on songs.artist_id = artists.artist_id
 where

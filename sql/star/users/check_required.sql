@@ -1,8 +1,9 @@
 -- check_required: a user of the day has a level and a latest play. Where that play lies near the day, it is
--- in the star; elsewhere its own day's check says so.
+-- in the star; elsewhere its own day's check says so. songplay_id is the first of their plays of the day.
 -- Rerun: only reads.
 with plays as (
     select
+        songplay_id,
         user_id,
         start_time,
         session_id,
@@ -13,13 +14,17 @@ with plays as (
 ),
 
 day_users as (
-    select distinct user_id
+    select
+        user_id,
+        min(songplay_id) as songplay_id
     from plays
     where source_day = :day
+    group by user_id
 )
 
 select
     users.user_id,
+    day_users.songplay_id,
     users.level,
     users.latest_start_time,
     users.latest_session_id,

@@ -26,7 +26,8 @@ WORKER = ROOT / "worker_image" / "sparkify"
 # What the worker's modules are for. Each module is in one group.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "the commands": (
-        *("check", "connect", "freshness", "load", "plan", "quarantined", "stage", "tables", "trace"),
+        *("check", "connect", "explain", "freshness", "load", "plan", "quarantined", "results"),
+        *("stage", "tables", "trace"),
     ),
     "from lines to parts": ("compaction", "press", "presses"),
     "what a stage writes, and what COPY refuses of it": (
@@ -34,7 +35,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "lines, and what they must be": ("contract", "events", "lines", "rows", "songs", "sources"),
     "S3": ("naming", "objects"),
-    "the warehouse": ("checks", "statements", "warehouse"),
+    "the warehouse": ("checks", "statements", "statistics", "thresholds", "warehouse"),
     "what all use": ("cli", "errors", "log", "metrics", "notices", "report", "settings"),
 }
 _COMMON = "what all use"  # an arrow to it from everywhere would say nothing

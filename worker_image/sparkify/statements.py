@@ -8,6 +8,9 @@ from pathlib import Path
 # Text that is not code (comments, strings) is matched first, so that a colon in it is no parameter.
 _TOKENS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(?<![:\w]):([a-z_]+)", re.DOTALL)
 
+# A column's name and definition, on a line of a create.sql; a line may also be a key of the table.
+_DEFINED = re.compile(r'^    (?!primary key|unique|foreign key)("?\w+"?) (.+?),?$', re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -26,6 +29,12 @@ class Statement:
         match = re.search(r"^copy \w+ \(([^)]*)\)", self.text, re.MULTILINE)
         names = re.sub(r"--[^\n]*", "", match[1]) if match else ""
         return [name.strip() for name in names.split(",") if name.strip()]
+
+    @property
+    def defined_columns(self) -> list[tuple[str, str]]:
+        """Name and definition of each column that a CREATE TABLE makes."""
+        block = self.text.partition("(\n")[2].partition("\n)")[0]
+        return _DEFINED.findall(block)
 
     def with_literals(self, literals: Mapping[str, str]) -> str:
         """The text with each parameter replaced by SQL text.

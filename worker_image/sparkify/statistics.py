@@ -5,7 +5,6 @@ from datetime import date
 from pathlib import PurePosixPath
 
 from sparkify.statements import Statement, statement, statements
-from sparkify.tables import defined_columns
 from sparkify.warehouse import Transaction
 
 LOCK = "lock_statistics"
@@ -24,7 +23,7 @@ def take(transaction: Transaction, day: date, load_id: str) -> int:
     columns = 0
     for each in statements(sql, "*/*/insert_statistics.sql"):
         create = statement(sql, str(PurePosixPath(each.name).with_name("create")))
-        names = [name for name, _ in defined_columns(create) if not _LEFT_OUT.fullmatch(name)]
+        names = [name for name, _ in create.defined_columns if not _LEFT_OUT.fullmatch(name)]
         columns += transaction.insert(_of_columns(each, names), day=day, load_id=load_id)
     return columns
 

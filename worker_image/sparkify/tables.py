@@ -18,9 +18,6 @@ _WITHOUT_EFFECT = {"01006", "01007"}
 # The view is made from the tables, so it comes after them and goes before them.
 _FOLDERS = ("locks/*", "staging/*", "star/*", "ledger/*")
 
-# A column's name and definition, on a line of a create.sql; a line may also be a key of the table.
-_DEFINED = re.compile(r'^    (?!primary key|unique|foreign key)("?\w+"?) (.+?),?$', re.MULTILINE)
-
 
 def create(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     """Create every table and view that is not there yet, and every column of a table, in one transaction.
@@ -112,14 +109,11 @@ def _lacking(create: Statement, there: Mapping[str, set[str]]) -> list[tuple[str
     kind, name = _kind_and_name(create)
     if kind == "view" or name.strip('"') not in there:
         return []
-    defined = defined_columns(create)
-    return [(column, rest) for column, rest in defined if column.strip('"') not in there[name.strip('"')]]
-
-
-def defined_columns(create: Statement) -> list[tuple[str, str]]:
-    """Name and definition of each column that a CREATE TABLE makes."""
-    block = create.text.partition("(\n")[2].partition("\n)")[0]
-    return _DEFINED.findall(block)
+    return [
+        (column, rest)
+        for column, rest in create.defined_columns
+        if column.strip('"') not in there[name.strip('"')]
+    ]
 
 
 def _lasting(settings: Settings) -> list[Statement]:

@@ -49,6 +49,9 @@ e2e: install ## End to end on Kubernetes: up, ten days, and what goes wrong; ARG
 	@VALUES="tests/e2e/values.yaml $$VALUES" $(BIN)/python -m deploy up
 	@$(BIN)/python -m pytest tests/e2e --timeout 900 $(ARGS)
 
+smoke: install ## A real Redshift against the sandbox: REDSHIFT=host, the rest as for the worker
+	@REDSHIFT='$(REDSHIFT)' $(BIN)/python -m pytest -q -p tests.smoke.report tests/smoke tests/sandbox $(ARGS)
+
 data: install ## Upload source data into the sandbox of the cluster; data as for run
 	@$(BIN)/python -m deploy data $(if $(DATA),--data '$(DATA)') $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
 

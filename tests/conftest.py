@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from itertools import count
@@ -11,6 +12,7 @@ import pytest
 import redshift_connector
 
 from redshift_sandbox import Endpoint, running
+from tests import redshift
 
 _numbers = count(1)
 
@@ -29,7 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """A sandbox for the whole session. SSL_CERT_FILE names its authority in this process too."""
+    """A sandbox for the whole session, or the Redshift that is given.
+
+    SSL_CERT_FILE names the sandbox's authority in this process too.
+    """
+    if redshift.is_given():
+        yield redshift.endpoint()
+        return
     with running(tmp_path_factory.mktemp("sandbox")) as endpoint, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", endpoint.ca_file)
         yield endpoint
@@ -46,7 +54,7 @@ def administrator(sandbox: Endpoint) -> Iterator[Any]:
 @pytest.fixture
 def database(administrator: Any) -> Iterator[str]:
     """The name of an empty database, dropped after the test."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{next(_numbers)}" if not redshift.is_given() else f"sparkify_smoke_{secrets.token_hex(6)}"
     administrator.cursor().execute(f"create database {name}")
     yield name
     administrator.cursor().execute(f"drop database {name}")
@@ -77,8 +85,7 @@ def _connect(endpoint: Endpoint, **options: Any) -> Any:
             "host": endpoint.host,
             "port": endpoint.port,
             "database": endpoint.database,
-            "user": endpoint.user,
-            "password": endpoint.password,
+            **redshift.login(endpoint),
             **options,
         }
     )

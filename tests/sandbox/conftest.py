@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from redshift_sandbox import Endpoint
+from sparkify.settings import Location
+from tests import redshift
+from tests.redshift import Place
 from tests.s3 import client
 
 _numbers = count(1)
@@ -32,14 +35,14 @@ def bucket(s3: Any) -> str:
 
 
 @pytest.fixture
-def put(s3: Any, bucket: str) -> Put:
+def put(request: pytest.FixtureRequest) -> Iterator[Put]:
     """Writes an object and returns its URL."""
-
-    def write(key: str, body: str | bytes) -> str:
-        s3.put_object(Bucket=bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
-        return f"s3://{bucket}/{key}"
-
-    return write
+    if redshift.is_given():
+        with redshift.place() as place:
+            yield place.put
+    else:
+        s3, bucket = request.getfixturevalue("s3"), request.getfixturevalue("bucket")
+        yield Place(s3, Location(bucket, "")).put
 
 
 @pytest.fixture
@@ -59,16 +62,19 @@ def ask_quickly(administrator: Any) -> Iterator[Ask]:
 
 
 @pytest.fixture(scope="session")
-def put_quickly(s3: Any) -> Put:
+def put_quickly(request: pytest.FixtureRequest) -> Iterator[Put]:
     """Writes an object under a key that nothing else has, and returns its URL."""
-    s3.create_bucket(Bucket="cases")
 
     def write(key: str, body: str | bytes) -> str:
-        key = f"{next(_numbers)}/{key}"
-        s3.put_object(Bucket="cases", Key=key, Body=body.encode() if isinstance(body, str) else body)
-        return f"s3://cases/{key}"
+        return place.put(f"{next(_numbers)}/{key}", body)
 
-    return write
+    if redshift.is_given():
+        with redshift.place() as place:
+            yield write
+    else:
+        place = Place(request.getfixturevalue("s3"), Location("cases", ""))
+        place.client.create_bucket(Bucket="cases")
+        yield write
 
 
 def _asking(connection: Any) -> Ask:

@@ -586,6 +586,7 @@ def test_options_about_encodings_and_statistics_are_accepted(ask: Ask, put: Put)
     assert ask("select count(*) from plays") == [[4]]
 
 
+@pytest.mark.sandbox_only
 @pytest.mark.parametrize(
     ("options", "sqlstate", "message"),
     [
@@ -608,6 +609,7 @@ def test_an_option_that_is_not_known_is_refused_by_name(
     assert (error["C"], error["M"]) == (sqlstate, message)
 
 
+@pytest.mark.sandbox_only
 def test_copy_from_elsewhere_is_refused(refused: Any) -> None:
     assert refused(f"copy plays from 'emr://cluster/x' {JSON}")["C"] == "0A000"
     assert refused("copy plays from stdin")["C"] == "42601"

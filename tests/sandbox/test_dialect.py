@@ -46,6 +46,7 @@ def test_every_table_attribute_is_accepted(ask: Ask) -> None:
     ]
 
 
+@pytest.mark.sandbox_only
 def test_sort_distribution_and_declared_keys_and_blocks_become_indexes(ask: Ask) -> None:
     ask("""
         create table songplays (
@@ -400,6 +401,7 @@ def test_explain_and_cursors_work(warehouse: Any) -> None:
     cursor.execute("close numbers")
 
 
+@pytest.mark.sandbox_only
 @pytest.mark.parametrize(
     ("sql", "sqlstate", "named"),
     [

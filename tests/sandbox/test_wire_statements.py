@@ -80,6 +80,7 @@ def test_an_error_within_a_transaction_fails_the_rest_of_it(warehouse: Any) -> N
     assert cursor.fetchall() == ([1],)
 
 
+@pytest.mark.sandbox_only
 @pytest.mark.parametrize("refused", ["selec 1", "listen channel", "copy plays from stdin"])
 def test_what_the_sandbox_itself_refuses_fails_the_transaction_too(warehouse: Any, refused: str) -> None:
     cursor = warehouse.cursor()

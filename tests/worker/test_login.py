@@ -158,9 +158,16 @@ AWS = {"AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL": ""}
         {"AWS_ENDPOINT_URL_S3": "https://s3.eu-west-1.amazonaws.com"},
         {"AWS_ENDPOINT_URL_S3": "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com."},
         {"AWS_ENDPOINT_URL_S3": "https://s3.cn-north-1.amazonaws.com.cn"},
+        {"AWS_ENDPOINT_URL_S3": "https://s3.eusc-de-east-1.amazonaws.eu"},
         {"AWS_ENDPOINT_URL_S3": "amazonaws"},
+        {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        {"SPARKIFY_WAREHOUSE_PASSWORD": "", "SPARKIFY_WAREHOUSE_WORKGROUP": "plays"},
+        {"SPARKIFY_WAREHOUSE_PASSWORD": "", "SPARKIFY_WAREHOUSE_CLUSTER": "plays"},
     ],
-    ids=["no token", "AKIA", "AWS by name", "an endpoint of AWS", "AWS in China", "no URL"],
+    ids=[
+        *("no token", "AKIA", "AWS by name", "an endpoint of AWS", "AWS in China", "AWS in Europe", "no URL"),
+        *("an endpoint that is ignored", "a login at AWS to a workgroup", "a login at AWS to a cluster"),
+    ],
 )
 def test_keys_that_do_not_expire_are_refused_where_aws_is_spoken_to(
     pipeline: Pipeline, environment: dict[str, str]

@@ -10,6 +10,11 @@ from urllib.parse import urlsplit
 
 from sparkify.errors import UsageError
 
+# The names that AWS's servers end with, in all partitions (botocore, data/partitions.json).
+_AMAZON = (
+    *("amazonaws.com", "api.aws", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "amazonaws.eu"),
+    *("api.amazonwebservices.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"),
+)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")  # those of old accounts included
 
 
@@ -145,11 +150,14 @@ def _login_problems(env: Mapping[str, str]) -> list[str]:
 
 
 def _key_problems(env: Mapping[str, str]) -> list[str]:
-    """Keys that do not expire are for a stand-in of AWS, which is where its requests go then."""
+    """Keys that do not expire are for a stand-in of AWS, which is where every request goes then."""
     key = env.get("AWS_ACCESS_KEY_ID", "")
     # Temporary keys begin with ASIA and need a token: IAM User Guide, reference_identifiers.
     static = bool(key) and (key.startswith("AKIA") or not env.get("AWS_SESSION_TOKEN"))
-    if not static or _is_elsewhere(env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""):
+    services = ["S3"]
+    services += ["REDSHIFT_SERVERLESS"] if env.get("SPARKIFY_WAREHOUSE_WORKGROUP") else []
+    services += ["REDSHIFT"] if env.get("SPARKIFY_WAREHOUSE_CLUSTER") else []
+    if not static or all(_is_elsewhere(service, env) for service in services):
         return []
     return [
         "AWS_ACCESS_KEY_ID is a key that does not expire: give the pod's ServiceAccount a role instead "
@@ -157,9 +165,13 @@ def _key_problems(env: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _is_elsewhere(endpoint: str) -> bool:
+def _is_elsewhere(service: str, env: Mapping[str, str]) -> bool:
+    """Whether a service's requests go to a server that is not Amazon's."""
+    if env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return False
+    endpoint = env.get(f"AWS_ENDPOINT_URL_{service}") or env.get("AWS_ENDPOINT_URL") or ""
     host = (urlsplit(endpoint).hostname or "").rstrip(".")
-    return bool(host) and not re.search(r"(^|\.)(amazonaws\.com(\.cn)?|api\.aws)$", host)
+    return bool(host) and not any(f".{host}".endswith(f".{name}") for name in _AMAZON)
 
 
 def _setting(

@@ -161,7 +161,7 @@ def connect(settings: Settings, log: Log) -> Iterator[Any]:
 
 
 def _open(settings: Settings, log: Log) -> Any:
-    where = f"{settings.host}:{settings.port}, database {settings.database}, {_login(settings)}"
+    where = f"{settings.host}:{settings.port}, database {settings.database}, {_way_in(settings)}"
     # The driver asks this too, which takes a process, and swallows Terminated meanwhile. The answer is kept.
     platform.platform()
     try:
@@ -169,7 +169,7 @@ def _open(settings: Settings, log: Log) -> Any:
             host=settings.host,
             port=settings.port,
             database=settings.database,
-            **_credentials(settings),
+            **login(settings),
             # The certificate's name, too; the driver's default lets another name pass with a warning.
             sslmode="verify-full",
             timeout=_CONNECT_SECONDS,
@@ -211,14 +211,14 @@ def _open(settings: Settings, log: Log) -> Any:
     return connection
 
 
-def _login(settings: Settings) -> str:
+def _way_in(settings: Settings) -> str:
     if settings.password:
         return f"user {settings.user}"
     name = f"workgroup {settings.workgroup}" if settings.workgroup else f"cluster {settings.cluster}"
     return f"by IAM to {name}"
 
 
-def _credentials(settings: Settings) -> dict[str, Any]:
+def login(settings: Settings) -> dict[str, Any]:
     """How the driver logs in. By IAM it asks AWS for a password that lasts some minutes, for each connection
     anew; one that is open outlives its password (Redshift Management Guide, generating-user-credentials)."""
     if settings.password:

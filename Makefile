@@ -4,19 +4,19 @@ BIN := .venv/bin
 export AIRFLOW_HOME := $(CURDIR)/.state/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sql shell images up e2e down test lint order contract architecture format bench lock clean
+.PHONY: help install run sql shell images up e2e down test lint order faults contract architecture format bench lock clean
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 install: .venv/installed ## The locked environment, in .venv
 
-.venv/installed: requirements.lock worker_image/pyproject.toml sandbox/pyproject.toml
+.venv/installed: requirements.lock worker_image/pyproject.toml sandbox/pyproject.toml provision/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9; }
 	@echo "Installing the locked environment into .venv"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e worker_image -e sandbox
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e worker_image -e sandbox -e provision
 	@touch $@
 
 # For tests and lint of the chart.
@@ -81,6 +81,9 @@ lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, type
 order: install ## Made-up sequences of loads, corrections and failures against clean loads: EXAMPLES=200
 	@ORDER_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/order --timeout 0 $(ARGS)
 
+faults: install ## Each call to AWS that sparkify-aws makes fails once
+	@FAULTS_EVERY=1 $(BIN)/python -m pytest tests/provision/test_each_call_fails.py --timeout 0 $(ARGS)
+
 contract: install ## Write staging's columns and docs/contract.md anew from the sources' contracts
 	@$(BIN)/python -m sql.render
 
@@ -96,7 +99,7 @@ bench: install ## The benchmarks, or PARTS=songs; results go to bench/README.md
 
 lock: ## Resolve the lock files anew
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements.lock requirements.in
-	for part in worker_image sandbox bench; do \
+	for part in worker_image sandbox provision bench; do \
 	    $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet -c requirements.lock -o $$part/requirements.lock $$part/requirements.in; done
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --no-deps -o helm/requirements.lock helm/requirements.in
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o helm/checkov/requirements.lock helm/checkov/requirements.in

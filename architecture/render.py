@@ -35,7 +35,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "lines, and what they must be": ("contract", "events", "lines", "rows", "songs", "sources"),
     "S3": ("naming", "objects"),
-    "the warehouse": ("checks", "statements", "statistics", "thresholds", "warehouse"),
+    "the warehouse": ("checks", "schema", "statements", "statistics", "thresholds", "warehouse"),
     "what all use": ("cli", "errors", "log", "metrics", "notices", "report", "settings"),
 }
 _COMMON = "what all use"  # an arrow to it from everywhere would say nothing

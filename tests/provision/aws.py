@@ -1,0 +1,489 @@
+"""An AWS to test against: moto's server, and what moto lacks as small fakes.
+
+A fake answers in botocore's events, so the input has passed botocore's validation against the service's model
+by then; the fake's answer is validated against the same model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ReadTimeoutError
+from botocore.loaders import create_loader
+from botocore.model import OperationModel
+from botocore.validate import ParamValidator
+
+REGION = "eu-west-1"
+ID = "123456789012"
+CLUSTER = "etl"
+
+Answer = dict[str, Any]
+
+_MODELS = create_loader()  # reading the services' models takes longer than a test
+
+
+class Refusal(Exception):
+    """What the fake answers instead: an error code and a message."""
+
+    def __init__(self, code: str, message: str = "as a test wants it", status: int = 400) -> None:
+        super().__init__(code)
+        self.answer = {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},
+        }
+        self.status = status
+
+
+@dataclass
+class Call:
+    """One call that AWS was asked for, by what it is about."""
+
+    operation: str
+    subject: str
+
+    @property
+    def is_reading(self) -> bool:
+        return self.operation.startswith(("Get", "Describe", "List", "Head"))
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.subject}"
+
+
+@dataclass
+class Faults:
+    """What goes wrong: asked before each call, and after each that succeeded."""
+
+    calls: list[Call] = field(default_factory=list)
+    before: Callable[[Call], None] = lambda call: None
+    after: Callable[[Call], None] = lambda call: None
+
+
+class RedshiftServerless:
+    """What of Redshift Serverless is used. Each state lasts until it was looked at once."""
+
+    def __init__(self, data: RedshiftData) -> None:
+        self._data = data
+        self.namespaces: dict[str, Answer] = {}
+        self.workgroups: dict[str, Answer] = {}
+        self.limits: dict[str, Answer] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.snapshots: list[str] = []
+
+    def _arn(self, kind: str, number: int) -> str:
+        return f"arn:aws:redshift-serverless:{REGION}:{ID}:{kind}/00000000-0000-0000-0000-{number:012}"
+
+    def CreateNamespace(self, namespaceName: str, tags: list[Any], **given: Any) -> Answer:
+        if namespaceName in self.namespaces:
+            raise Refusal("ConflictException", "the namespace exists already")
+        number = len(self.namespaces) + 1
+        arn = self._arn("namespace", number)
+        secret = (
+            f"arn:aws:secretsmanager:{REGION}:{ID}:secret:redshift!{namespaceName}-{given['adminUsername']}"
+        )
+        self.namespaces[namespaceName] = {
+            "namespaceName": namespaceName,
+            "namespaceArn": arn,
+            "namespaceId": f"{number:08}-0000-0000-0000-000000000000",
+            "adminUsername": given["adminUsername"],
+            "dbName": given["dbName"],
+            "status": "MODIFYING",
+            "adminPasswordSecretArn": secret,
+            "defaultIamRoleArn": given["defaultIamRoleArn"],
+            "iamRoles": [f"IamRole(applyStatus=in-sync, iamRoleArn={each})" for each in given["iamRoles"]],
+        }
+        self.tags[arn] = {each["key"]: each["value"] for each in tags}
+        return {"namespace": self.namespaces[namespaceName]}
+
+    def UpdateNamespace(self, namespaceName: str, iamRoles: list[str], defaultIamRoleArn: str) -> Answer:
+        there = self._of(self.namespaces, namespaceName)
+        there["iamRoles"] = [f"IamRole(applyStatus=in-sync, iamRoleArn={each})" for each in iamRoles]
+        there["defaultIamRoleArn"] = defaultIamRoleArn
+        return {"namespace": there}
+
+    def GetNamespace(self, namespaceName: str) -> Answer:
+        return {"namespace": self._seen(self.namespaces, namespaceName)}
+
+    def DeleteNamespace(self, namespaceName: str, finalSnapshotName: str | None = None) -> Answer:
+        there = self._of(self.namespaces, namespaceName)
+        if any(each["namespaceName"] == namespaceName for each in self.workgroups.values()):
+            raise Refusal("ConflictException", "the namespace has a workgroup")
+        if finalSnapshotName:
+            self.snapshots.append(finalSnapshotName)
+        there["status"] = "DELETING"
+        self._data.ran.clear()
+        return {"namespace": there}
+
+    def CreateWorkgroup(self, workgroupName: str, tags: list[Any], **given: Any) -> Answer:
+        if workgroupName in self.workgroups:
+            raise Refusal("ConflictException", "the workgroup exists already")
+        self._of(self.namespaces, given["namespaceName"])
+        arn = self._arn("workgroup", len(self.workgroups) + 1)
+        host = f"{workgroupName}.{ID}.{REGION}.redshift-serverless.amazonaws.com"
+        given["configParameters"] = [
+            *given["configParameters"],
+            {"parameterKey": "datestyle", "parameterValue": "ISO, MDY"},
+        ]
+        self.workgroups[workgroupName] = {
+            "workgroupName": workgroupName,
+            "workgroupArn": arn,
+            "status": "CREATING",
+            "endpoint": {"address": host, "port": given["port"]},
+            **given,
+        }
+        self.tags[arn] = {each["key"]: each["value"] for each in tags}
+        return {"workgroup": self.workgroups[workgroupName]}
+
+    def UpdateWorkgroup(self, workgroupName: str, **given: Any) -> Answer:
+        assert len(given) == 1
+        there = self._of(self.workgroups, workgroupName)
+        there.update(given, status="MODIFYING")
+        return {"workgroup": there}
+
+    def GetWorkgroup(self, workgroupName: str) -> Answer:
+        return {"workgroup": self._seen(self.workgroups, workgroupName)}
+
+    def DeleteWorkgroup(self, workgroupName: str) -> Answer:
+        there = self._of(self.workgroups, workgroupName)
+        there["status"] = "DELETING"
+        for identity in [k for k, v in self.limits.items() if v["resourceArn"] == there["workgroupArn"]]:
+            del self.limits[identity]
+        return {"workgroup": there}
+
+    def CreateUsageLimit(self, **given: Any) -> Answer:
+        number = len(self.limits) + 1
+        if any(each["resourceArn"] == given["resourceArn"] for each in self.limits.values()):
+            raise Refusal("ConflictException", "the workgroup has such a limit")
+        self.limits[str(number)] = {"usageLimitId": str(number), **given}
+        return {"usageLimit": self.limits[str(number)]}
+
+    def ListUsageLimits(self, resourceArn: str, usageType: str) -> Answer:
+        found = [each for each in self.limits.values() if each["resourceArn"] == resourceArn]
+        return {"usageLimits": found} if found else {}
+
+    def UpdateUsageLimit(self, usageLimitId: str, **given: Any) -> Answer:
+        self.limits[usageLimitId].update(given)
+        return {"usageLimit": self.limits[usageLimitId]}
+
+    def DeleteUsageLimit(self, usageLimitId: str) -> Answer:
+        return {"usageLimit": self.limits.pop(usageLimitId)}
+
+    def ListTagsForResource(self, resourceArn: str) -> Answer:
+        return {"tags": [{"key": key, "value": value} for key, value in self.tags[resourceArn].items()]}
+
+    def TagResource(self, resourceArn: str, tags: list[Any]) -> Answer:
+        self.tags[resourceArn] |= {each["key"]: each["value"] for each in tags}
+        return {}
+
+    def _of(self, kind: dict[str, Answer], name: str) -> Answer:
+        if name not in kind:
+            raise Refusal("ResourceNotFoundException", f"there is no {name}", 404)
+        return kind[name]
+
+    def _seen(self, kind: dict[str, Answer], name: str) -> Answer:
+        there = self._of(kind, name)
+        seen = dict(there)
+        if there["status"] == "DELETING":
+            del kind[name]
+        there["status"] = "AVAILABLE"
+        return seen
+
+
+class RedshiftData:
+    """The Data API: what was run, and the roles and users that are there because of it."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.failing: str | None = None
+        self._answers: dict[str, list[tuple[str, ...]]] = {}
+        self._errors: dict[str, str] = {}
+        self._seen: set[str] = set()
+
+    def BatchExecuteStatement(self, Sqls: list[str], **given: Any) -> Answer:
+        assert len(Sqls) <= 40
+        return self._run(Sqls, given)
+
+    def ExecuteStatement(self, Sql: str, **given: Any) -> Answer:
+        return self._run([Sql], given)
+
+    def _run(self, texts: list[str], given: Answer) -> Answer:
+        assert given["SecretArn"].startswith("arn:aws:secretsmanager:")
+        identity = str(len(self._answers) + 1)
+        self._answers[identity] = []
+        if self.failing:
+            self._errors[identity] = self.failing
+            return self._answer(identity)
+        for text in texts:
+            name = text.split('"')[1] if '"IAMR:' in text else text.split()[-1].strip("; \n")
+            if text.rstrip().endswith("from svv_roles"):
+                self._answers[identity] = [(each,) for each in self._made("role")]
+            elif text.endswith("from pg_user"):
+                self._answers[identity] = [("sparkify_owner",), *((each,) for each in self._made("user"))]
+            elif "create role" in text or "create user" in text:
+                kind = "role" if "create role" in text else "user"
+                if name in self._made(kind):
+                    self._errors[identity] = f"{kind} {name} exists already"
+                    break
+                self.ran.append(f"made {kind} {name}")
+            self.ran.append(text)
+        return self._answer(identity)
+
+    def _made(self, kind: str) -> list[str]:
+        return [each.split()[2] for each in self.ran if each.startswith(f"made {kind} ")]
+
+    def _answer(self, identity: str) -> Answer:
+        return {"Id": identity}
+
+    def DescribeStatement(self, Id: str) -> Answer:
+        if Id not in self._seen:
+            self._seen.add(Id)
+            return {"Id": Id, "Status": "STARTED"}
+        if Id in self._errors:
+            return {"Id": Id, "Status": "FAILED", "Error": self._errors[Id]}
+        return {"Id": Id, "Status": "FINISHED", "HasResultSet": bool(self._answers[Id])}
+
+    def GetStatementResult(self, Id: str) -> Answer:
+        rows = [[{"stringValue": each} for each in row] for row in self._answers[Id]]
+        return {"Records": rows, "TotalNumRows": len(rows)}
+
+
+class PodIdentities:
+    """EKS Pod Identity."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, Answer] = {}
+
+    def CreatePodIdentityAssociation(self, clusterName: str, **given: Any) -> Answer:
+        given.pop("clientRequestToken", None)
+        who = (given["namespace"], given["serviceAccount"])
+        if any((each["namespace"], each["serviceAccount"]) == who for each in self.all.values()):
+            raise Refusal("ResourceInUseException", "the service account has an association", 409)
+        identity = f"a-{len(self.all) + 1}"
+        self.all[identity] = {"clusterName": clusterName, "associationId": identity, **given}
+        return {"association": self.all[identity]}
+
+    def ListPodIdentityAssociations(self, clusterName: str, namespace: str, serviceAccount: str) -> Answer:
+        return {
+            "associations": [
+                {key: value for key, value in each.items() if key not in ("tags", "roleArn")}
+                for each in self.all.values()
+                if (each["namespace"], each["serviceAccount"]) == (namespace, serviceAccount)
+            ]
+        }
+
+    def DescribePodIdentityAssociation(self, clusterName: str, associationId: str) -> Answer:
+        return {"association": self.all[associationId]}
+
+    def UpdatePodIdentityAssociation(
+        self, clusterName: str, associationId: str, roleArn: str, clientRequestToken: str = ""
+    ) -> Answer:
+        self.all[associationId]["roleArn"] = roleArn
+        return {"association": self.all[associationId]}
+
+    def DeletePodIdentityAssociation(self, clusterName: str, associationId: str) -> Answer:
+        return {"association": self.all.pop(associationId)}
+
+
+class Aws:
+    """moto and the fakes, behind one session. `endpoint` is moto's server; None: moto is in this process."""
+
+    def __init__(self, endpoint: str | None) -> None:
+        self.endpoint = endpoint
+        self.data = RedshiftData()
+        self.serverless = RedshiftServerless(self.data)
+        self.identities = PodIdentities()
+        self.faults = Faults()
+        self._quiet = 0
+        self._asked: list[tuple[str, Answer]] = []
+        botocore_session = botocore.session.get_session()
+        botocore_session.register_component("data_loader", _MODELS)
+        self.session = boto3.Session(
+            botocore_session=botocore_session,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+            aws_session_token="testing",
+            region_name=REGION,
+        )
+        self.session.events.register("before-parameter-build.*.*", self._build)
+        self.session.events.register("before-call.*.*", self._before)
+        self.session.events.register("after-call.*.*", self._after)
+        with self.quietly():
+            self._furnish()
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """What the test itself asks of AWS: not recorded, and nothing fails."""
+        self._quiet += 1
+        yield
+        self._quiet -= 1
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service, endpoint_url=self.endpoint)
+
+    def _furnish(self) -> None:
+        """What is there before us: a network and a cluster."""
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")[
+                "Subnet"
+            ]["SubnetId"]
+            for number, zone in enumerate("abc")
+        ]
+        self.nodes = ec2.create_security_group(GroupName="nodes", Description="nodes", VpcId=vpc)["GroupId"]
+        self._network = {"vpcId": vpc, "clusterSecurityGroupId": self.nodes}
+        self.client("eks").create_cluster(
+            name=CLUSTER,
+            roleArn=f"arn:aws:iam::{ID}:role/eks",
+            resourcesVpcConfig={"subnetIds": subnets},
+        )
+
+    def upload(self, bucket: str, key: str) -> None:
+        """Without the bucket's policy, whose condition moto does not read: it would refuse every object."""
+        s3 = self.client("s3")
+        with self.quietly():
+            policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+            s3.delete_bucket_policy(Bucket=bucket)
+            s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+            s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+    def know_issuer(self) -> None:
+        """IAM has the cluster's OpenID Connect provider."""
+        with self.quietly():
+            issuer = self.client("eks").describe_cluster(name=CLUSTER)["cluster"]["identity"]["oidc"][
+                "issuer"
+            ]
+            self.client("iam").create_open_id_connect_provider(Url=issuer, ThumbprintList=["0" * 40])
+
+    def _fake(self, model: OperationModel) -> Callable[..., Answer] | None:
+        for fake, service in (
+            (self.serverless, "redshift-serverless"),
+            (self.data, "redshift-data"),
+            (self.identities, "eks"),
+        ):
+            if model.service_model.service_name == service:
+                found: Callable[..., Answer] | None = getattr(fake, model.name, None)
+                return found
+        return None
+
+    def _build(self, params: Answer, model: OperationModel, **_: Any) -> None:
+        self._asked.append((model.name, dict(params)))
+
+    def _before(self, model: OperationModel, params: Answer, **_: Any) -> Any:
+        name, asked = self._asked[-1]
+        assert name == model.name
+        call = Call(model.name, _subject(asked))
+        if not self._quiet:
+            self.faults.calls.append(call)
+            try:
+                self.faults.before(call)
+            except Refusal as refusal:
+                return _response(refusal.status), refusal.answer
+        fake = self._fake(model)
+        if fake is None:
+            return None
+        try:
+            answer = fake(**asked)
+        except Refusal as refusal:
+            return _response(refusal.status), refusal.answer
+        answer = json.loads(json.dumps(answer))
+        if model.output_shape is not None:
+            report = ParamValidator().validate(answer, model.output_shape)
+            assert not report.has_errors(), report.generate_report()
+        return _response(200), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+    def _after(self, model: OperationModel, parsed: Answer, **_: Any) -> None:
+        _, asked = self._asked[-1]
+        succeeded = "Error" not in parsed
+        if succeeded and model.name == "CreateBucket" and "CreateBucketConfiguration" in asked:
+            # moto takes no tags with the bucket.
+            tags = asked["CreateBucketConfiguration"].get("Tags", [])
+            with self.quietly():
+                self.client("s3").put_bucket_tagging(Bucket=asked["Bucket"], Tagging={"TagSet": tags})
+        if succeeded and model.name == "DescribeCluster":
+            parsed["cluster"]["resourcesVpcConfig"] |= self._network  # moto leaves it out
+        if succeeded and model.name == "DescribeClusters":
+            for each in parsed["Clusters"]:  # moto makes no secret
+                secret = f"arn:aws:secretsmanager:{REGION}:{ID}:secret:redshift!{each['ClusterIdentifier']}"
+                each["MasterPasswordSecretArn"] = secret
+        if succeeded and model.name == "DeleteCluster":
+            self.data.ran.clear()
+        if succeeded and not self._quiet:
+            self.faults.after(Call(model.name, _subject(asked)))
+
+
+def lost(call: Call) -> None:
+    """The call was done, and its answer does not arrive."""
+    raise ReadTimeoutError(endpoint_url=f"https://{REGION}.amazonaws.com, {call}")
+
+
+def state(aws: Aws) -> dict[str, Any]:
+    """All that is there, but for what is there before us; ids that AWS makes up are left out."""
+    found: dict[str, Any] = {}
+    with aws.quietly():
+        s3, iam, ec2, redshift = (aws.client(each) for each in ("s3", "iam", "ec2", "redshift"))
+        for each in s3.list_buckets()["Buckets"]:
+            name = each["Name"]
+            found[f"bucket {name}"] = [
+                s3.get_bucket_tagging(Bucket=name)["TagSet"],
+                s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"],
+                s3.get_bucket_policy(Bucket=name)["Policy"],
+                s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"],
+            ]
+        for each in iam.list_roles()["Roles"]:
+            name = each["RoleName"]
+            policies = iam.list_role_policies(RoleName=name)["PolicyNames"]
+            found[f"role {name}"] = [
+                iam.get_role(RoleName=name)["Role"]["Tags"],
+                each["AssumeRolePolicyDocument"],
+                [
+                    iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                    for policy in policies
+                ],
+            ]
+        for each in ec2.describe_security_groups()["SecurityGroups"]:
+            if each["GroupName"].startswith("sparkify"):
+                found[f"security group {each['GroupName']}"] = [each["Tags"], each["IpPermissions"]]
+        for each in redshift.describe_cluster_subnet_groups()["ClusterSubnetGroups"]:
+            found["subnet group"] = [each["Subnets"], each["Tags"]]
+        for each in redshift.describe_clusters()["Clusters"]:
+            found["cluster"] = [each["NodeType"], each["PubliclyAccessible"], each["IamRoles"], each["Tags"]]
+    for kind, things in (("namespace", aws.serverless.namespaces), ("workgroup", aws.serverless.workgroups)):
+        for name, there in things.items():
+            tags = aws.serverless.tags[there[f"{kind}Arn"]]
+            found[f"{kind} {name}"] = [{**there, "securityGroupIds": None, "status": None}, tags]
+    if aws.serverless.limits:
+        found["limits"] = [{**each, "usageLimitId": None} for each in aws.serverless.limits.values()]
+    for each in aws.identities.all.values():
+        found[f"identity {each['namespace']}/{each['serviceAccount']}"] = [each["roleArn"], each["tags"]]
+    if aws.data.ran:
+        found["ran"] = sorted(set(aws.data.ran))
+    return found
+
+
+def _response(status: int) -> AWSResponse:
+    return AWSResponse("https://fake", status, {"date": datetime.now(UTC).isoformat()}, None)
+
+
+def _subject(asked: Answer) -> str:
+    """Short for what the call is about, the same for the same thing."""
+    names = (
+        "Bucket",
+        "RoleName",
+        "GroupName",
+        "namespaceName",
+        "workgroupName",
+        "ClusterIdentifier",
+        "ClusterSubnetGroupName",
+        "serviceAccount",
+        "StatementName",
+    )
+    found = [str(asked[name]) for name in names if name in asked]
+    return " ".join(found)

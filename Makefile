@@ -81,8 +81,9 @@ lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, type
 order: install ## Made-up sequences of loads, corrections and failures against clean loads: EXAMPLES=200
 	@ORDER_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/order --timeout 0 $(ARGS)
 
-faults: install ## Each call to AWS that sparkify-aws makes fails once
-	@FAULTS_EVERY=1 $(BIN)/python -m pytest tests/provision/test_each_call_fails.py --timeout 0 $(ARGS)
+faults: install ## Every fault at every statement and S3 request of each step, and at each call of sparkify-aws
+	@FAULTS=whole $(BIN)/python -m pytest tests/faults -q -n 2 --dist worksteal --timeout 0 $(ARGS)
+	@FAULTS_EVERY=1 $(BIN)/python -m pytest tests/provision/test_each_call_fails.py -q --timeout 0 $(ARGS)
 
 contract: install ## Write staging's columns and docs/contract.md anew from the sources' contracts
 	@$(BIN)/python -m sql.render

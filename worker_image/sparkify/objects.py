@@ -29,6 +29,8 @@ _UPLOAD_PART = 5 * 1024 * 1024
 # A streamed object is read in ranges of so many bytes, so many of them side by side.
 _RANGE = 4 * 1024 * 1024
 _RANGES = 6
+# A request has failed when S3 is silent for so long, and is repeated. None takes or gives more than a part.
+_SILENT_SECONDS = 30
 # One buffer of a streamed object: large enough that the event loop's cost does not count.
 _BUFFER = 1024 * 1024
 
@@ -36,6 +38,8 @@ _BUFFER = 1024 * 1024
 _REFUSED_DELETION = re.compile(r"request failed for key (?P<key>.+): (?P<message>.*) \(code: (?P<code>\w+)\)")
 # S3's codes for credentials that it does not know or that are no longer good.
 _CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
+# S3's codes for what may pass although their status does not say so (S3 API Reference, ErrorResponses).
+_PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed")
 _RIGHTS = {
     "list": "s3:ListBucket",
     "read": "s3:GetObject",
@@ -107,6 +111,7 @@ class Bucket:
                     # That of a whole request, a streamed object included.
                     "timeout": timedelta(hours=1),
                     "connect_timeout": timedelta(seconds=5),
+                    "read_timeout": timedelta(seconds=_SILENT_SECONDS),
                     # obstore no longer reads the variable when it is given options.
                     "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true",
                 },
@@ -208,7 +213,7 @@ class Bucket:
                 f"{where} cannot be reached: {_short(error)}; check the network and the endpoint"
             )
         why = f"{where}: {'may not' if status == 403 else 'cannot'} {doing} it: {answer}"
-        if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeTooSkewed"):
+        if status >= 500 or status == 429 or code in _PASSING:
             return PassingError(f"{why}; it may pass: try again")
         if code in _CREDENTIALS:
             return UsageError(f"{why}; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role")

@@ -9,6 +9,7 @@ removes the cause of what Airflow does not repeat. Somebody reads the star all t
 """
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -238,3 +239,41 @@ def test_the_matrix_sees_a_wait_for_a_lock_and_another_row(matrix: Ground) -> No
         "quarantine"
     ]
     matrix.drop(database)
+
+
+def words(sql: str) -> str:
+    """A statement without its comments, in one line."""
+    return " ".join(re.sub(r"--[^\n]*", "", sql).split())
+
+
+@pytest.mark.parametrize("step", FILES)
+def test_copy_names_a_role_a_region_and_a_manifest_and_fills_each_table_once(
+    step: str, matrix: Ground
+) -> None:
+    copies = [words(sql) for sql in matrix.steps[step].statements if words(sql).startswith("copy ")]
+    target = re.compile(
+        r"copy (\w+) .* from 's3://\S+/manifest.json' iam_role default region '\S+' manifest "
+    )
+    found = [target.match(copy) for copy in copies]
+    assert None not in found, copies
+    tables = [match[1] for match in found if match]
+    assert len(tables) == len(set(tables)) > 3
+    assert [copy for copy in copies if "***" in copy or "credentials" in copy] == []
+
+
+@pytest.mark.parametrize("step", [*FILES, "load"])
+def test_a_transaction_that_writes_the_data_takes_its_lock_first(step: str, matrix: Ground) -> None:
+    statements = [words(sql) for sql in matrix.steps[step].statements]
+    begun = [number for number, sql in enumerate(statements) if sql == "begin transaction"]
+    writes = [number for number, sql in enumerate(statements) if re.match("insert|delete|copy", sql)]
+    assert begun[-1] < writes[0]
+    lock = "lock_star" if step == "load" else f"lock_{step.replace('stage ', 'staging_')}"
+    assert statements[begun[-1] + 1] == f"lock {lock}"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_nothing_commits_by_itself(step: str, matrix: Ground) -> None:
+    """As TRUNCATE does, and what may not stand in a transaction."""
+    statements = [words(sql) for sql in matrix.steps[step].statements]
+    assert [sql for sql in statements if re.match("truncate|alter|vacuum|end", sql)] == []
+    assert statements.index(COMMIT) == len(statements) - 1

@@ -1,11 +1,14 @@
 """Cuts a stream of bytes into blocks of whole lines, in bounded memory however long a line is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 # The largest JSON object that COPY reads (Redshift Database Developer Guide,
 # copy-usage_notes-copy-from-json), in bytes; a longer line can never be loaded.
 LONGEST = 4 * 1024 * 1024
+
+# Lines of a block, about: what is said of each bad one weighs a hundred times the shortest line.
+_MOST_LINES = 64 * 1024
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -41,7 +44,8 @@ async def blocks(buffers: AsyncIterator[bytes]) -> AsyncIterator[bytes | Piece]:
             too_long = False
         last = data.rfind(b"\n") + 1
         if last:
-            yield b"".join((unfinished, memoryview(data)[:last]))
+            for block in _cut(b"".join((unfinished, memoryview(data)[:last]))):
+                yield block
             unfinished = data[last:]
         else:
             unfinished += data
@@ -53,3 +57,16 @@ async def blocks(buffers: AsyncIterator[bytes]) -> AsyncIterator[bytes | Piece]:
         yield Piece(b"", last=True)
     elif unfinished:
         yield unfinished
+
+
+def _cut(block: bytes) -> Iterator[bytes]:
+    """The block, in pieces of whole lines when it has very many."""
+    if block.count(b"\n") <= _MOST_LINES:
+        yield block
+        return
+    start = 0
+    while start < len(block):
+        # So many bytes have no more lines.
+        end = block.rfind(b"\n", start, start + _MOST_LINES) + 1 or block.index(b"\n", start) + 1
+        yield block[start:end]
+        start = end

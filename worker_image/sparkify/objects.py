@@ -40,6 +40,8 @@ _REFUSED_DELETION = re.compile(r"request failed for key (?P<key>.+): (?P<message
 _CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
 # S3's codes for what may pass although their status does not say so (S3 API Reference, ErrorResponses).
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed")
+# What an error of obstore has for its developers begins so.
+_DEBUGGING = "\n\nDebug source:"
 _RIGHTS = {
     "list": "s3:ListBucket",
     "read": "s3:GetObject",
@@ -193,9 +195,8 @@ class Bucket:
         except PreconditionError as error:
             raise Changed(_short(error)) from error
         except InvalidPathError as error:
-            raise DataError(
-                f"S3 {self.location.url()}: {_short(error)}; rename or remove the object"
-            ) from error
+            said = str(error).split(_DEBUGGING)[0]
+            raise DataError(f"S3 {self.location.url()}: {said}; rename or remove the object") from error
         except (BaseError, OSError) as error:  # a writer raises everything as OSError
             raise self._meaning(error, doing, key) from error
 
@@ -242,7 +243,7 @@ def _answer(text: str) -> tuple[int, str, str]:
 
 def _short(error: Exception) -> str:
     """What an error of obstore says, without its debugging part, its settings and the answer's XML."""
-    text = str(error).split("\n\nDebug source:")[0].split(": <?xml")[0]
+    text = str(error).split(_DEBUGGING)[0].split(": <?xml")[0]
     text = re.sub(r"^Generic S3 error: |Error performing \w+ request: |, max_retries: .*?(?= -|$)", "", text)
     return " ".join(text.split())[:300]
 

@@ -11,10 +11,11 @@ The last element is what a line has beyond its columns and its contract lets pas
 fields of which the contract does not know, and values that their columns cannot hold.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from io import BytesIO
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -318,6 +319,7 @@ class Parser:
             problem = Problem("unknown", f"{_named(name)}: the contract does not know it", name)
             if not passes(problem):
                 return problem
+            fields[name] = None  # small values take up many times the bytes of their JSON: have them once
         record = self._decoded(line, fields, extra, passes)
         while isinstance(record, msgspec.Struct):
             doubt = self._rules.problem(record) or self._texts.problem(record)
@@ -360,6 +362,7 @@ class Parser:
                     if not passes(problem):
                         return problem
                     extra.append(name)
+                    fields[name] = None
         return self._record(**known)
 
     def _action(self, problem: Problem) -> Action:
@@ -387,11 +390,13 @@ class Parser:
     def _rescued(self, line: bytes, names: Sequence[str]) -> bytes | Problem:
         """Some fields of a line as the JSON object that SUPER is to hold, or why it cannot."""
         raw = self._raw_fields(line)
-        values = {name: self._decode_exactly(raw[name]) for name in names}
-        for name, value in values.items():
-            if problem := _too_much_for_super({name: value}):
+        pairs = []
+        for name in names:
+            pair = {name: self._decode_exactly(raw[name])}
+            if problem := _too_much_for_super(pair):
                 return Problem(problem[0], f"{_named(name)}: rescued_data cannot hold it: {problem[1]}")
-        encoded = self._encode_exactly(values)
+            pairs.append(self._encode_exactly(pair)[1:-1])
+        encoded = b"{" + b",".join(pairs) + b"}"
         if len(encoded) > self._most_rescued:
             return Problem("size", f"rescued_data would have {len(encoded)} bytes, too many for COPY")
         return encoded
@@ -413,26 +418,30 @@ def _cut(text: str) -> str:
 
 def _too_much_for_super(value: object) -> tuple[str, str] | None:
     """Reason and detail why SUPER cannot hold a value, if it cannot."""
-    rest = [(value, 1)]
-    while rest:
-        each, depth = rest.pop()
-        match each:
-            case str() if "\0" in each:
-                return "type", "a NUL character"
-            case str() if len(each.encode()) > _SUPER_TEXT:
-                return "size", f"a text of {len(each.encode())} bytes"
-            case dict() | list() if depth > _SUPER_DEPTH:
-                return "size", f"nested deeper than {_SUPER_DEPTH}"
-            case dict():
-                rest += [(part, depth + 1) for pair in each.items() for part in pair]
-            case list():
-                rest += [(part, depth + 1) for part in each]
-            case bool() | None:
-                pass
-            case int() | Decimal():
-                number = Decimal(each)
-                if len(number.as_tuple().digits) > _DIGITS or abs(number.adjusted()) > _EXPONENT:
-                    return "size", "a number with too many digits"
+    inside: list[Iterator[object]] = [iter((value,))]  # what is left of each value around
+    while inside:
+        for each in inside[-1]:
+            match each:
+                case str() if "\0" in each:
+                    return "type", "a NUL character"
+                case str() if len(each.encode()) > _SUPER_TEXT:
+                    return "size", f"a text of {len(each.encode())} bytes"
+                case dict() | list() if len(inside) > _SUPER_DEPTH:
+                    return "size", f"nested deeper than {_SUPER_DEPTH}"
+                case dict():
+                    inside.append(chain.from_iterable(each.items()))
+                    break
+                case list():
+                    inside.append(iter(each))
+                    break
+                case bool() | None:
+                    pass
+                case int() | Decimal():
+                    number = Decimal(each)
+                    if len(number.as_tuple().digits) > _DIGITS or abs(number.adjusted()) > _EXPONENT:
+                        return "size", "a number with too many digits"
+        else:
+            inside.pop()
     return None
 
 

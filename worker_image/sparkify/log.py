@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from sparkify.metrics import Metrics
+from sparkify.report import visible
 
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
 
@@ -49,15 +50,11 @@ class Log:
             line = json.dumps(record, default=str, ensure_ascii=False)
         else:
             pairs = " ".join(f"{name}={_text(value)}" for name, value in event.items())
-            line = f"{now} {level.upper():7} {_one_line(message)}  {pairs}"
+            # The name of a file or a database's message may hold line breaks, or what a terminal obeys.
+            line = visible(f"{now} {level.upper():7} {message}  {pairs}")
         print(line, file=self.stream, flush=True)
 
 
 def _text(value: object) -> str:
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
-
-
-def _one_line(message: str) -> str:
-    # A file name or a database's message may hold line breaks; a log line must not.
-    return message.replace("\r", "\\r").replace("\n", "\\n")

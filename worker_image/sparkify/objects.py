@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PreconditionError
 from obstore.store import S3Store
 
 from sparkify.errors import DataError, PassingError, UsageError
-from sparkify.settings import Location
+from sparkify.settings import Location, given
 
 # The least that S3 takes as a part of an upload; 10,000 of them are 50 GB. An upload holds two: the one that
 # is sent, and the one that is filled.
@@ -253,7 +253,7 @@ def _check_endpoint() -> None:
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         value = os.environ.get(name)
         if value is not None and not _is_url(value):
-            raise UsageError(f"settings: {name}={value!r} is not of the form https://host:port")
+            raise UsageError(f"settings: {given(name, value)} is not of the form https://host:port")
 
 
 def _is_url(text: str) -> bool:
@@ -261,7 +261,9 @@ def _is_url(text: str) -> bool:
         url = urlsplit(text)
         host = re.fullmatch(r"[\w.:-]+", url.hostname or "", re.ASCII)
         path = re.fullmatch(r"[\w./-]*", url.path, re.ASCII)
-        return url.scheme in ("http", "https") and url.port != 0 and bool(host and path)
+        # Errors of requests show their URL, with a password if it has one.
+        plain = url.scheme in ("http", "https") and url.port != 0 and "@" not in url.netloc
+        return plain and bool(host and path)
     except ValueError:  # of the port or of an address in brackets
         return False
 

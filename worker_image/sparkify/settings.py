@@ -56,6 +56,14 @@ def _checks(text: str) -> tuple[CheckSetting, ...]:
     return tuple(said)
 
 
+def given(variable: str, text: str) -> str:
+    """A variable and its value, for a message that it is wrong.
+
+    A value that may be the place of a password or of a key is not shown: user:password@host, key=value.
+    """
+    return variable if re.search("[@=]", text) else f"{variable}={text!r}"
+
+
 def _location(text: str) -> Location:
     url = urlsplit(text)
     if url.scheme != "s3" or not _BUCKET.fullmatch(url.netloc) or url.query or url.fragment:
@@ -299,8 +307,8 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                shown = "" if setting.metadata["secret"] else f"={text!r}"
-                problems.append(f"{variable}{shown} {error}")
+                shown = variable if setting.metadata["secret"] else given(variable, text)
+                problems.append(f"{shown} {error}")
         problems += _login_problems(env)
         problems += _key_problems(env)
         if missing:

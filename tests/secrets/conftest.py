@@ -1,3 +1,5 @@
-"""The pipeline of tests/star is where secrets are planted."""
+"""Where secrets are planted: the pipeline of tests/star, the DAGs of tests/dags, the chart of tests/helm."""
 
+from tests.dags.conftest import bag as bag
+from tests.helm.conftest import whole as whole
 from tests.star.conftest import pipeline as pipeline

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, InvalidPathError, PreconditionError
 from obstore.store import S3Store
 
 from sparkify.errors import DataError, PassingError, UsageError
-from sparkify.settings import Location, given
+from sparkify.settings import ENDPOINTS, Location
 
 # The least that S3 takes as a part of an upload; 10,000 of them are 50 GB. An upload holds two: the one that
 # is sent, and the one that is filled.
@@ -249,23 +248,10 @@ def _short(error: Exception) -> str:
 
 
 def _check_endpoint() -> None:
-    """Refuse an endpoint that is no URL, of which obstore would make a panic."""
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        value = os.environ.get(name)
-        if value is not None and not _is_url(value):
-            raise UsageError(f"settings: {given(name, value)} is not of the form https://host:port")
-
-
-def _is_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        host = re.fullmatch(r"[\w.:-]+", url.hostname or "", re.ASCII)
-        path = re.fullmatch(r"[\w./-]*", url.path, re.ASCII)
-        # Errors of requests show their URL, with a password if it has one.
-        plain = url.scheme in ("http", "https") and url.port != 0 and "@" not in url.netloc
-        return plain and bool(host and path)
-    except ValueError:  # of the port or of an address in brackets
-        return False
+    """Refuse an endpoint that is empty, of which obstore would make a panic."""
+    for name in ENDPOINTS:
+        if os.environ.get(name) == "":
+            raise UsageError(f"settings: {name}='' is not of the form https://host:port")
 
 
 def _credentials(setting: str) -> Any:

@@ -15,6 +15,8 @@ _AMAZON = (
     *("amazonaws.com", "api.aws", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "amazonaws.eu"),
     *("api.amazonwebservices.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"),
 )
+# Read by the AWS libraries; the first one counts.
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")  # those of old accounts included
 
 
@@ -56,7 +58,7 @@ def _checks(text: str) -> tuple[CheckSetting, ...]:
     return tuple(said)
 
 
-def given(variable: str, text: str) -> str:
+def named_value(variable: str, text: str) -> str:
     """A variable and its value, for a message that it is wrong.
 
     A value that may be the place of a password or of a key is not shown: user:password@host, key=value.
@@ -155,6 +157,26 @@ def _login_problems(env: Mapping[str, str]) -> list[str]:
     if len(given) == 1:
         return []
     return [f"set one of {', '.join(ways)}: {' and '.join(given) or 'none'} {'are' if given else 'is'} set"]
+
+
+def _endpoint_problems(env: Mapping[str, str]) -> list[str]:
+    return [
+        f"{named_value(name, value)} is not of the form https://host:port"
+        for name in ENDPOINTS
+        if (value := env.get(name)) is not None and not _is_url(value)
+    ]
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        host = re.fullmatch(r"[\w.:-]+", url.hostname or "", re.ASCII)
+        path = re.fullmatch(r"[\w./-]*", url.path, re.ASCII)
+        # Errors of requests show their URL, with a password if it has one.
+        plain = url.scheme in ("http", "https") and url.port != 0 and "@" not in url.netloc
+        return plain and bool(host and path)
+    except ValueError:  # of the port or of an address in brackets
+        return False
 
 
 def _key_problems(env: Mapping[str, str]) -> list[str]:
@@ -307,10 +329,10 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                shown = variable if setting.metadata["secret"] else given(variable, text)
+                shown = variable if setting.metadata["secret"] else named_value(variable, text)
                 problems.append(f"{shown} {error}")
         problems += _login_problems(env)
-        problems += _key_problems(env)
+        problems += _endpoint_problems(env) or _key_problems(env)
         if missing:
             problems.insert(0, f"missing: {', '.join(missing)}")
         if problems:

@@ -266,13 +266,14 @@ def test_copy_names_a_role_a_region_and_a_manifest_and_fills_each_table_once(
     assert [copy for copy in copies if "***" in copy or "credentials" in copy] == []
 
 
-@pytest.mark.parametrize("step", [*FILES, "load"])
+@pytest.mark.parametrize("step", STEPS)
 def test_a_transaction_that_writes_the_data_takes_its_lock_first(step: str, matrix: Ground) -> None:
     statements = [words(sql) for sql in matrix.steps[step].statements]
     begun = [number for number, sql in enumerate(statements) if sql == "begin transaction"]
     writes = [number for number, sql in enumerate(statements) if re.match("insert|delete|copy", sql)]
     assert begun[-1] < writes[0]
-    lock = "lock_star" if step == "load" else f"lock_{step.replace('stage ', 'staging_')}"
+    locks = {"load": "lock_star", "check": "lock_statistics"}
+    lock = locks.get(step, f"lock_{step.replace('stage ', 'staging_')}")
     assert statements[begun[-1] + 1] == f"lock {lock}"
 
 

@@ -13,7 +13,7 @@ create table if not exists column_statistics (
     minimum varchar(256) encode zstd,
     maximum varchar(256) encode zstd,
     load_id varchar(64) not null encode zstd,
-    taken_at timestamp not null default getdate() encode az64
+    checked_at timestamp not null default getdate() encode az64
 )
 diststyle all
 compound sortkey (day, table_name);

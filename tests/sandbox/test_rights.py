@@ -47,10 +47,10 @@ def test_a_user_may_do_what_is_granted_to_the_role_until_it_is_revoked(ask: Ask,
 
 @pytest.mark.sandbox_only
 def test_a_password_is_hidden_in_the_log_of_statements(ask: Ask) -> None:
-    ask(f"create user listener password '{PASSWORD}'")
-    ask("drop user listener")
-    ((logged,),) = ask("select sql from sandbox.statements where sql like 'create user listener%'")
-    assert logged == "create user listener password '***'"
+    ask(f"create user whisperer password '{PASSWORD}'")
+    ask("drop user whisperer")
+    ((logged,),) = ask("select sql from sandbox.statements where sql like 'create user whisperer%'")
+    assert logged == "create user whisperer password '***'"
 
 
 @pytest.mark.sandbox_only

@@ -15,7 +15,7 @@ from tests.provision.aws import Aws, Call, Refusal, lost, state
 from tests.provision.conftest import Command
 
 # make faults: 1, each call; else a sample, for there are a hundred of them and each is a command
-EVERY = int(os.environ.get("FAULTS_EVERY", "9"))
+EVERY = int(os.environ.get("FAULTS_EVERY", "25"))
 
 
 class _EachOnce:

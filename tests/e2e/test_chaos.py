@@ -7,9 +7,8 @@ right before are wrong until the day is really loaded.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-
-import pytest
 
 from tests.e2e.cluster import JOBS, NAMESPACE, RELEASE, Pod, kubectl, wait_until
 from tests.e2e.conftest import Say
@@ -172,5 +171,11 @@ def test_a_run_marked_failed_by_its_user(loaded: Pipeline, say: Say) -> None:
     say("the pod deleted, the COPY cancelled, tables and ledger as before", "so")
 
 
-@pytest.mark.skip(reason="synchronous pods: no task waits in a triggerer, and the chart runs none")
-def test_the_triggerer_killed() -> None: ...
+def test_the_triggerer_killed(loaded: Pipeline, say: Say) -> None:
+    run = copying(loaded, loaded.days[1], seconds=20)
+    selector = f"component=triggerer,release={RELEASE}"
+    said = kubectl("delete", "pod", "-n", NAMESPACE, "-l", selector, "--grace-period=0", "--force")
+    assert len(re.findall("force deleted", said)) == 1, said
+    seen = recovered(loaded, run, tries=1)
+    assert [pod.name for pod in loaded.pods.pods(run.id, "stage_events")] == [run.pod.name]
+    say("no task waits in it: green at the first try; tables and ledger equal the files", seen)

@@ -15,6 +15,8 @@ import redshift_connector
 from redshift_sandbox import Endpoint, running
 from redshift_sandbox.tls import certificates
 
+pytestmark = pytest.mark.sandbox_only
+
 SERVE = (sys.executable, "-m", "redshift_sandbox", "serve")
 
 PASSWORD, ACCESS_KEY, SECRET_KEY = "Given1Password", "GIVENKEY", "given-secret-key"

@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from redshift_sandbox.postgres import programs
 from tests.sandbox.test_wire_life import processes, wait_until_gone
+
+pytestmark = pytest.mark.sandbox_only
 
 METADATA = (sys.executable, "-m", "redshift_sandbox", "metadata")
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.sandbox_only
+
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "sandbox" / "README.md"
 

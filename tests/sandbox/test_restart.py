@@ -18,6 +18,8 @@ import redshift_connector
 
 from redshift_sandbox import Endpoint, running
 
+pytestmark = pytest.mark.sandbox_only
+
 
 def test_files_that_name_another_process_do_not_keep_it_from_starting(tmp_path: Path) -> None:
     with running(tmp_path):

@@ -19,6 +19,8 @@ from botocore.exceptions import ClientError
 from redshift_sandbox.errors import SandboxError
 from redshift_sandbox.s3 import S3Server
 
+pytestmark = pytest.mark.sandbox_only
+
 
 def run(server: S3Server, work: Callable[[], Any]) -> Any:
     """The result of `work`, done in a thread while the server runs."""

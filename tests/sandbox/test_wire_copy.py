@@ -15,6 +15,9 @@ import zstandard
 from redshift_sandbox import Endpoint
 from tests.sandbox.wire_client import Connect, WireClient, error, highest_memory
 
+# It makes a bucket of its own.
+pytestmark = pytest.mark.sandbox_only
+
 MANY = 1_500_000
 
 

@@ -12,6 +12,8 @@ import redshift_connector
 from redshift_sandbox import Endpoint
 from tests.sandbox.wire_client import ENDLESS, Connect, WireClient, error
 
+pytestmark = pytest.mark.sandbox_only
+
 LOST = pytest.raises(redshift_connector.InterfaceError, match="server socket closed")
 
 

@@ -22,6 +22,8 @@ import redshift_connector
 from redshift_sandbox import Endpoint, SandboxError, running
 from tests.sandbox.wire_client import WireClient, error
 
+pytestmark = pytest.mark.sandbox_only
+
 SERVE = (sys.executable, "-m", "redshift_sandbox", "serve")
 
 

@@ -1,5 +1,6 @@
 """Redshift Serverless: a namespace (the data), a workgroup (what computes) and a limit on what it costs."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -23,7 +24,22 @@ class _Part(Resource):
         return tags_of(listed, "key", "value")
 
 
-class Namespace(_Part):
+class _Made(_Part):
+    """A part that AWS takes minutes to make, and says of how far it is."""
+
+    @abstractmethod
+    def described(self) -> Mapping[str, Any] | None:
+        """What AWS says of it; None if it is not there."""
+
+    def _status(self) -> str | None:
+        there = self.described()
+        return str(there["status"]) if there else None
+
+    def _until_available(self) -> None:
+        self.account.wait(f"AWS makes the {self}", lambda: self._status() == "AVAILABLE")
+
+
+class Namespace(_Made):
     kind = "namespace"
 
     def __init__(self, account: Account, is_kept: bool) -> None:
@@ -73,13 +89,6 @@ class Namespace(_Part):
             )
             self._until_available()
 
-    def _status(self) -> str | None:
-        there = self.described()
-        return str(there["status"]) if there else None
-
-    def _until_available(self) -> None:
-        self.account.wait(f"AWS makes the {self}", lambda: self._status() == "AVAILABLE")
-
     def remove(self) -> None:
         there = self.described()
         if there is not None and there["status"] != "DELETING":
@@ -98,7 +107,7 @@ def final_snapshot(account: Account, identity: str) -> str:
     return account.name(f"final-{identity}")
 
 
-class Workgroup(_Part):
+class Workgroup(_Made):
     kind = "workgroup"
 
     def __init__(self, account: Account, group: SecurityGroup) -> None:
@@ -151,13 +160,6 @@ class Workgroup(_Part):
                 # One at a time: UpdateWorkgroup refuses several of them together.
                 self._redshift.update_workgroup(workgroupName=self.name, **{name: value})
                 self._until_available()
-
-    def _status(self) -> str | None:
-        there = self.described()
-        return str(there["status"]) if there else None
-
-    def _until_available(self) -> None:
-        self.account.wait(f"AWS makes the {self}", lambda: self._status() == "AVAILABLE")
 
     def remove(self) -> None:
         if self._status() not in (None, "DELETING"):

@@ -12,14 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import Ended
+
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    log: str
 
 
 @dataclass

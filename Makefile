@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export AIRFLOW_HOME := $(CURDIR)/.state/airflow
+# The worker is started hundreds of times by the tests: with bytecode in half the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sql shell images up e2e down test lint order faults contract architecture format bench lock clean
+.PHONY: help install run sql shell images up e2e down test lint order hostile faults contract architecture format bench lock clean
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -80,6 +82,9 @@ lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, type
 
 order: install ## Made-up sequences of loads, corrections and failures against clean loads: EXAMPLES=200
 	@ORDER_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/order --timeout 0 $(ARGS)
+
+hostile: install ## Made-up lines, each loaded unchanged or kept to the byte: EXAMPLES=200
+	@HOSTILE_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/hostile/test_made_up_lines.py --timeout 0 $(ARGS)
 
 faults: install ## Every fault at every statement and S3 request of each step, and at each call of sparkify-aws
 	@FAULTS=whole $(BIN)/python -m pytest tests/faults -q -n 2 --dist worksteal --timeout 0 $(ARGS)

@@ -16,7 +16,7 @@ from deploy.errors import DeployError
 from redshift_sandbox import running
 
 README = Path(__file__).with_name("README.md")
-PARTS = ("songs", "events", "memory", "start", "parse", "days")
+PARTS = ("songs", "events", "memory", "start", "parse", "days", "checks")
 ON_A_CLUSTER = ("outcomes", "cluster")  # minutes each, so only if they are asked for
 
 

@@ -1,41 +1,36 @@
 """A new day and an old one again, with 365 days there: against 1, and against its neighbours alone."""
 
-import json
-import random
 import re
-from datetime import date, timedelta
 
 import redshift_connector
 
+from bench.day import EVENTS, USERS, date_of, day_of, key_of
 from bench.measure import Measured, interleaved, measured, middle, spread
 from bench.setting import Setting
 
-EVENTS = 5_000
-USERS = 500
 DAYS = 365
 NEAR = 4  # the first day, and the days after it in which copies of its events are looked for
 ROUNDS = 5
-DAY_ZERO = 17_500  # days since 1970: 2017-11-30
 GOAL = 1.1
 
 
 def run(setting: Setting) -> str:
     """The result as Markdown."""
     there = {number: setting.environment(f"days_{number}") for number in (1, NEAR, DAYS)}
-    setting.put(_key(0), _day(0))
+    setting.put(key_of(0), day_of(0))
     for environment in there.values():
         setting.sparkify(environment, "tables", "create")
         for step in (
             ["stage", "songs"],
-            ["stage", "events", "--date", _date(0)],
-            ["load", "--date", _date(0)],
+            ["stage", "events", "--date", date_of(0)],
+            ["load", "--date", date_of(0)],
         ):
             setting.sparkify(environment, *step)
     for number, environment in there.items():
         if number > 1:
             _fill(setting, environment["SPARKIFY_WAREHOUSE_DATABASE"], number)
             # The filled days are as good as loaded ones.
-            setting.sparkify(environment, "check", "--date", _date(number // 2))
+            setting.sparkify(environment, "check", "--date", date_of(number // 2))
 
     cases = {}
     for number, environment in there.items():
@@ -71,57 +66,14 @@ def run(setting: Setting) -> str:
 
 
 def _load(setting: Setting, environment: dict[str, str], number: int) -> Measured:
-    setting.put(_key(number), _day(number))
+    setting.put(key_of(number), day_of(number))
     sparkify = str(setting.sparkify_command)
-    stage = measured([sparkify, "stage", "events", "--date", _date(number)], environment)
-    load = measured([sparkify, "load", "--date", _date(number)], environment)
+    stage = measured([sparkify, "stage", "events", "--date", date_of(number)], environment)
+    load = measured([sparkify, "load", "--date", date_of(number)], environment)
     inside = sum(map(float, re.findall(r"seconds=([\d.]+)", load.log)))
     return Measured(
         stage.seconds + load.seconds, 0, f"{stage.seconds + load.seconds} {load.seconds} {inside}", load.log
     )
-
-
-def _date(number: int) -> str:
-    return str(date(1970, 1, 1) + timedelta(days=DAY_ZERO + number))
-
-
-def _key(number: int) -> str:
-    day = _date(number)
-    return f"log_data/{day[:4]}/{day[5:7]}/{day}-events.json"
-
-
-def _day(number: int) -> bytes:
-    """The same day, as many days later."""
-    chance = random.Random(1)
-    lines = []
-    for item in range(EVENTS):
-        user = chance.randrange(USERS)
-        play = chance.random() < 0.85
-        lines.append(
-            json.dumps(
-                {
-                    "artist": f"Artist {user % 97}" if play else None,
-                    "auth": "Logged In",
-                    "firstName": f"First{user}",
-                    "gender": "F" if user % 2 else "M",
-                    "itemInSession": item,
-                    "lastName": f"Last{user}",
-                    "length": 180 + item % 100 + 0.30812 if play else None,
-                    "level": "paid" if user % 3 else "free",
-                    "location": "Phoenix-Mesa-Scottsdale, AZ",
-                    "method": "PUT" if play else "GET",
-                    "page": "NextSong" if play else "Home",
-                    "registration": 1540344794796.0,
-                    "sessionId": 1_000_000 * number + user,
-                    "song": f"Song {item % 997}" if play else None,
-                    "status": 200,
-                    "ts": (DAY_ZERO + number) * 86_400_000 + item * (86_000_000 // EVENTS),
-                    "userAgent": "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko)",
-                    "userId": str(user),
-                }
-            )
-        )
-    return ("\n".join(lines) + "\n").encode()
 
 
 def _fill(setting: Setting, database: str, days: int) -> None:
@@ -180,5 +132,7 @@ def _copy(cursor: redshift_connector.Cursor, table: str, changed: dict[str, str]
     selected = ", ".join(changed.get(column, f"{table}.{column}") for column in columns)
     where = "where source = 'events'" if table.startswith("stag") and table != "staging_events" else ""
     cursor.execute(
-        f"insert into {table} ({', '.join(columns)}) select {selected} from {table} cross join days {where}"
+        # One day after the other, as loads write them.
+        f"insert into {table} ({', '.join(columns)}) select {selected} from {table} cross join days {where} "
+        "order by days.number"
     )

@@ -26,8 +26,8 @@ class S3Proxy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, endpoint: str) -> None:
-        super().__init__(("127.0.0.1", 0), Exchange)
+    def __init__(self, endpoint: str, exchange: type[Exchange] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), exchange or Exchange)
         self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
         self.behind = urlsplit(endpoint)
         self._turn = threading.Lock()
@@ -66,7 +66,11 @@ class Exchange(BaseHTTPRequestHandler):
 
     def exchange(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        (self.server.turn(self.name) or Exchange.pass_on)(self)
+        strike = self.server.turn(self.name)
+        if strike:
+            strike(self)
+        else:
+            self.pass_on()
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = exchange
 
@@ -137,9 +141,9 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def s3_proxy(endpoint: str) -> Iterator[S3Proxy]:
+def s3_proxy(endpoint: str, exchange: type[Exchange] | None = None) -> Iterator[S3Proxy]:
     """A proxy that serves as long as the context."""
-    with S3Proxy(endpoint) as proxy:
+    with S3Proxy(endpoint, exchange) as proxy:
         serving = threading.Thread(target=proxy.serve_forever, args=(0.05,))
         serving.start()
         try:

@@ -2,12 +2,9 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from sparkify.compressor import Decompressor
 from tests.command import SPARKIFY
 from tests.hostile import corpus
+from tests.hostile.odd_s3 import also_holding
 from tests.lines import EVENT
 from tests.star.conftest import Pipeline
 from tests.worker.staging import DAY, FILE, line, raw_lines, rows, song, staging, staging_keys
@@ -136,60 +134,78 @@ def test_a_name_cannot_turn_around_what_follows_it_in_the_log(pipeline: Pipeline
     assert r"some=song_data/left\u202eout" in pipeline.done("stage", "songs").log
 
 
-# S3 takes them; a path's segments cannot be so, and the S3 library refuses to read them.
+# S3 takes them; no path's segments are so, and the sandbox's S3 keeps its objects by their paths.
 NO_PATHS = {
-    "song_data/A/B/C/new\nline.json": r"new\nline.json",
-    "song_data/A/B/C/carriage\rreturn.json": r"carriage\rreturn.json",
-    "song_data/A/B/C/../../../secret.json": "..",
-    "song_data/A/B/C/./song.json": "C/./song.json",
-    "song_data/A/B/C//song.json": "C//song.json",
+    "song_data/A/B/C/new\nline.json": True,
+    "song_data/A/B/C/carriage\rreturn.json": True,
+    "song_data/A/B/C/../../../secret.json": False,
+    "song_data/A/B/C/../song.json": False,
+    "song_data/A/B/C/./song.json": False,
+    "song_data/A/B/C//song.json": False,
+    "song_data//A/B/C/song.json": False,
 }
 
 
-@pytest.mark.parametrize("key", NO_PATHS)
-def test_a_file_whose_name_is_no_path_stops_the_stage_by_its_name_and_nothing_is_lost(
-    key: str, pipeline: Pipeline, warehouse: Any
+def test_a_song_is_loaded_whose_files_name_is_no_path_and_left_out_what_is_no_song_file(
+    pipeline: Pipeline, warehouse: Any
 ) -> None:
-    pipeline.put("song_data/A/B/C/before.json", song())
-    pipeline.done("stage", "songs")
-    with listing(key) as endpoint:
-        ended = pipeline.run("stage", "songs", AWS_ENDPOINT_URL_S3=endpoint)
-    assert ended.code == 1
-    assert NO_PATHS[key] in ended.log
-    assert "; rename or remove the object  step=stage_songs" in ended.log
-    assert ended.log.count("\n") == 1
-    assert "\r" not in ended.log
-    assert rows(warehouse, "select source_file from staging_songs") == [["song_data/A/B/C/before.json"]]
+    pipeline.put("song_data/A/B/C/plain.json", song(song_id="plain"))
+    pipeline.put_day(DAY, line())
+    bodies = {key: song(song_id=f"SO{number}") + "\nbad" for number, key in enumerate(NO_PATHS)}
+    loaded = [key for key, is_song in NO_PATHS.items() if is_song]
+    with also_holding(pipeline, bodies) as proxy:
+        ended = pipeline.done(
+            "stage", "songs", AWS_ENDPOINT_URL_S3=proxy.endpoint, SPARKIFY_MAX_BAD_RATIO="1"
+        )
+        assert f"objects={len(NO_PATHS) - len(loaded)} some=" in ended.log
+        assert ended.log.count("\n") == len(re.findall(r"^\S+ +(INFO|WARNING) ", ended.log, re.MULTILINE))
+        again = pipeline.done(
+            "stage", "songs", AWS_ENDPOINT_URL_S3=proxy.endpoint, SPARKIFY_MAX_BAD_RATIO="1"
+        )
+        assert f"unchanged={len(loaded) + 1} new=0 changed=0 gone=0" in again.log
+    pipeline.done("stage", "events", "--date", DAY)
+    pipeline.done("load", "--date", DAY)
+    assert rows(warehouse, "select source_file, song_id from songs order by 2") == [
+        *([key, f"SO{list(NO_PATHS).index(key)}"] for key in loaded),
+        ["song_data/A/B/C/plain.json", "plain"],
+    ]
+    assert rows(warehouse, "select source_file, source_line from quarantine order by 1") == [
+        [key, 2] for key in sorted(loaded)
+    ]
+    for key in loaded:
+        assert pipeline.done("quarantine", "show", f"{key}:2").out.endswith("\nbad\n")
+        assert f"SO{list(NO_PATHS).index(key)}" in pipeline.done("trace", "--file", key, "--line", "1").out
 
 
-@contextmanager
-def listing(key: str) -> Iterator[str]:
-    """An S3 of which each listing has this key."""
-    entity = "".join(each if each.isalnum() or each in "/._" else f"&#{ord(each)};" for each in key)
-    answer = (
-        "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult><IsTruncated>false</IsTruncated>"
-        f"<Contents><Key>{entity}</Key><LastModified>2018-11-01T00:00:00.000Z</LastModified>"
-        "<ETag>&quot;0&quot;</ETag><Size>1</Size></Contents></ListBucketResult>"
-    ).encode()
+def test_a_day_is_staged_beside_files_whose_names_are_no_paths(pipeline: Pipeline, warehouse: Any) -> None:
+    pipeline.put_day(DAY, line())
+    stray = FILE.replace("/2018-", "//2018-")
+    with also_holding(pipeline, {stray: "bad"}) as proxy:
+        ended = pipeline.done("stage", "events", "--date", DAY, AWS_ENDPOINT_URL_S3=proxy.endpoint)
+    assert f"objects=1 some={stray}" in ended.log
+    assert rows(warehouse, "select source_file from staging_events") == [[FILE]]
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
 
-        def log_message(self, *_: object) -> None:
-            pass
+ODD = "song_data/A/B/C/new\nline.json"
+REFUSALS = {
+    # The first listing is obstore's, which cannot go on.
+    "list": (("list song_data/", 2), 403, "AccessDenied", 64, "may not list it: 403 (AccessDenied: "),
+    "read": ((f"get {ODD}", 1), 403, "AccessDenied", 64, "may not read it: 403 (AccessDenied: "),
+    "gone": ((f"get {ODD}", 1), 404, "NoSuchKey", 0, "beginning again"),
+    "another": ((f"get {ODD}", 1), 412, "PreconditionFailed", 0, "beginning again"),
+}
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_s3_refuses_of_a_name_that_is_no_path_is_what_it_refuses_of_others(
+    case: str, pipeline: Pipeline, warehouse: Any
+) -> None:
+    request, status, code, ends, said = REFUSALS[case]
+    with also_holding(pipeline, {ODD: song()}) as proxy:
+        proxy.begin(request, lambda exchange: exchange.refuse(status, code))
+        ended = pipeline.run("stage", "songs", AWS_ENDPOINT_URL_S3=proxy.endpoint)
+    assert (ended.code, said in ended.log) == (ends, True), ended.log
+    assert len(rows(warehouse, "select source_file from staging_songs")) == (1 if ends == 0 else 0)
 
 
 @pytest.mark.parametrize("encoding", [{}, {"ContentEncoding": "gzip"}], ids=["as it is", "declared"])

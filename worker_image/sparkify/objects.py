@@ -1,7 +1,8 @@
 """Objects in S3: listing, reading, writing, and what S3's errors mean.
 
-The only module that imports obstore. Credentials in the environment are read by obstore itself; without them
-boto3's chain finds them (profiles, container and instance roles, web identity).
+The only module that imports obstore, which refuses keys that are no paths: odd_names.py has those.
+Credentials in the environment are read by obstore itself; without them boto3's chain finds them (profiles,
+container and instance roles, web identity).
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
@@ -19,7 +21,8 @@ import obstore
 from obstore.exceptions import BaseError, InvalidPathError, PreconditionError
 from obstore.store import S3Store
 
-from sparkify.errors import DataError, PassingError, UsageError
+from sparkify.errors import PassingError, UsageError
+from sparkify.odd_names import OddNames, Refused
 from sparkify.settings import ENDPOINTS, Location
 
 # The least that S3 takes as a part of an upload; 10,000 of them are 50 GB. An upload holds two: the one that
@@ -39,6 +42,10 @@ _REFUSED_DELETION = re.compile(r"request failed for key (?P<key>.+): (?P<message
 _CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
 # S3's codes for what may pass although their status does not say so (S3 API Reference, ErrorResponses).
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed")
+# S3's codes for an object that is gone or another one.
+_NO_LONGER_THAT = ("NoSuchKey", "PreconditionFailed")
+# What obstore raises for a key that is no path: the one in a listing, the other for an argument.
+_NO_PATH = (InvalidPathError, ValueError)
 # What an error of obstore has for its developers begins so.
 _DEBUGGING = "\n\nDebug source:"
 _RIGHTS = {
@@ -100,6 +107,7 @@ class Bucket:
 
     def __init__(self, location: Location, region: str, setting: str):
         self.location = location
+        self._region = region
         self._setting = setting
         _check_endpoint()
         with self.explained("list"):
@@ -123,11 +131,14 @@ class Bucket:
         """The objects whose keys begin with the prefix, which ends with a slash."""
         with self.explained("list", prefix):
             found: list[Object] = []
-            async for objects in self.store.list(prefix, chunk_size=1000):
-                found += [
-                    Object(each["path"], each["size"], each["e_tag"], each["last_modified"])
-                    for each in objects
-                ]
+            try:
+                async for objects in self.store.list(prefix, chunk_size=1000):
+                    found += [
+                        Object(each["path"], each["size"], each["e_tag"], each["last_modified"])
+                        for each in objects
+                    ]
+            except _NO_PATH:
+                return [Object(*each) for each in await asyncio.to_thread(self._odd.list, prefix)]
         return found
 
     async def find(self, key: str) -> Object | None:
@@ -162,10 +173,15 @@ class Bucket:
 
     async def _range(self, listed: Object, start: int, end: int) -> memoryview:
         with self.explained("read", listed.key):
-            answer = await self.store.get_async(
-                listed.key, options={"if_match": listed.etag, "range": (start, end)}
-            )
-            return memoryview(await answer.bytes_async())
+            try:
+                answer = await self.store.get_async(
+                    listed.key, options={"if_match": listed.etag, "range": (start, end)}
+                )
+                return memoryview(await answer.bytes_async())
+            except _NO_PATH:
+                return memoryview(
+                    await asyncio.to_thread(self._odd.read, listed.key, listed.etag, start, end)
+                )
 
     async def get(self, listed: Object) -> bytes:
         """The whole of a small object.
@@ -174,8 +190,11 @@ class Bucket:
             Changed: it is not the object that was listed.
         """
         with self.explained("read", listed.key):
-            answer = await self.store.get_async(listed.key, options={"if_match": listed.etag})
-            return bytes(await answer.bytes_async())
+            try:
+                answer = await self.store.get_async(listed.key, options={"if_match": listed.etag})
+                return bytes(await answer.bytes_async())
+            except _NO_PATH:
+                return await asyncio.to_thread(self._odd.read, listed.key, listed.etag, 0, listed.size)
 
     async def put(self, key: str, data: bytes) -> None:
         with self.explained("write", key):
@@ -186,6 +205,10 @@ class Bucket:
         with self.explained("delete"), suppress(FileNotFoundError):
             await self.store.delete_async(keys)
 
+    @cached_property
+    def _odd(self) -> OddNames:
+        return OddNames(self.location, self._region, _SILENT_SECONDS)
+
     @contextmanager
     def explained(self, doing: Literal["list", "read", "write", "delete"], key: str = "") -> Iterator[None]:
         """Raise what obstore raises as what it means."""
@@ -193,20 +216,20 @@ class Bucket:
             yield
         except PreconditionError as error:
             raise Changed(_short(error)) from error
-        except InvalidPathError as error:
-            said = str(error).split(_DEBUGGING)[0]
-            raise DataError(f"S3 {self.location.url()}: {said}; rename or remove the object") from error
-        except (BaseError, OSError) as error:  # a writer raises everything as OSError
+        except (Refused, BaseError, OSError) as error:  # a writer raises everything as OSError
             raise self._meaning(error, doing, key) from error
 
     def _meaning(self, error: Exception, doing: str, key: str) -> Exception:
         if refused := _REFUSED_DELETION.search(str(error)):
             key = refused["key"].removeprefix(self.location.prefix)
-        status, code, answer = _answer(str(error))
+        if isinstance(error, Refused):
+            status, code, answer = error.status, error.code, str(error)
+        else:
+            status, code, answer = _answer(str(error))
         where = f"S3 {self.location.url(key)}"
         if code == "NoSuchBucket":
             return UsageError(f"{where}: there is no bucket {self.location.bucket}; check {self._setting}")
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError) or code in _NO_LONGER_THAT:
             return Changed(_short(error))
         if not status:
             return PassingError(

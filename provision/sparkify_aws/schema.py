@@ -72,9 +72,14 @@ class Schema(Resource):
 
     def _rights(self, endpoint: Endpoint) -> list[str]:
         roles = {name for (name,) in self._rows(endpoint, statement(self._sql, "roles/select").text)}
-        users = {name for (name,) in self._rows(endpoint, "select usename from pg_user")}
+        # A name may be kept in lower case, quoted or not (Redshift Database Developer Guide, r_names).
+        users = {name.lower() for (name,) in self._rows(endpoint, "select usename from pg_user")}
         made = [statement(self._sql, f"roles/{role}/create").text for role in ROLES if role not in roles]
-        made += [f"create user {user} password disable" for user in self._users() if user[1:-1] not in users]
+        made += [
+            f"create user {user} password disable"
+            for user in self._users()
+            if user[1:-1].lower() not in users
+        ]
         made += [each.text for each in rights(self._sql)]
         made += [f"grant role {role} to {user}" for user, role in self._users().items()]
         made.append(f"grant assumerole on '{self.account.role_arn('copy')}' to role {_LOADER} for copy")

@@ -34,7 +34,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("compressor", "drift", "parts", "quarantine", "refusals"),
     ),
     "lines, and what they must be": ("contract", "events", "lines", "rows", "songs", "sources"),
-    "S3": ("naming", "objects"),
+    "S3": ("naming", "objects", "odd_names"),
     "the warehouse": ("checks", "schema", "statements", "statistics", "thresholds", "warehouse"),
     "what all use": ("cli", "errors", "log", "metrics", "notices", "report", "settings"),
 }

@@ -129,18 +129,20 @@ def run(transaction: Transaction, log: Log, chosen: Sequence[Check], day: date) 
 def keep(transaction: Transaction, results: Sequence[Result], log: Log, day: date) -> None:
     """Write the results to check_results, in place of what this run's step had for the day."""
     transaction.execute("ledger/check_results/delete", run=log.run, step=log.step, day=day)
-    for result in results:
-        transaction.execute(
-            "ledger/check_results/insert",
-            run=log.run,
-            step=log.step,
-            day=day,
-            check_name=result.check.name,
-            severity=result.check.severity,
-            offending=result.offending,
-            sample=result.sample,
-            thresholds=json.dumps(result.check.thresholds) if result.check.thresholds else "",
-        )
+    rows = [
+        {
+            "run": log.run,
+            "step": log.step,
+            "day": day,
+            "check_name": result.check.name,
+            "severity": result.check.severity,
+            "offending": result.offending,
+            "sample": result.sample,
+            "thresholds": json.dumps(result.check.thresholds) if result.check.thresholds else "",
+        }
+        for result in results
+    ]
+    transaction.insert_rows("ledger/check_results/insert", rows)
 
 
 def _found(settings: Settings, configuration: Configuration) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Text that is not code (comments, strings) is matched first, so that a colon in it is no parameter.
-_TOKENS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(?<![:\w]):([a-z_]+)", re.DOTALL)
+_TOKENS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(?<![:\w]):([a-z_][a-z0-9_]*)", re.DOTALL)
 
 # A column's name and definition, on a line of a create.sql; a line may also be a key of the table.
 _DEFINED = re.compile(r'^    (?!primary key|unique|foreign key)("?\w+"?) (.+?),?$', re.MULTILINE)
@@ -35,6 +35,15 @@ class Statement:
         """Name and definition of each column that a CREATE TABLE makes."""
         block = self.text.partition("(\n")[2].partition("\n)")[0]
         return _DEFINED.findall(block)
+
+    def of_rows(self, count: int) -> "Statement":
+        """An INSERT of one row, as one of so many: the parameters of the first are `:name_1`."""
+        head, values, row = self.text.rpartition("values ")
+
+        def numbered(number: int) -> str:
+            return _TOKENS.sub(lambda token: f":{token[1]}_{number}" if token[1] else token[0], row)
+
+        return Statement(self.name, head + values + ",\n".join(map(numbered, range(1, count + 1))))
 
     def with_literals(self, literals: Mapping[str, str]) -> str:
         """The text with each parameter replaced by SQL text.

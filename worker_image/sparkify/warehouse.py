@@ -5,7 +5,7 @@ The only module that imports redshift_connector.
 
 import platform
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -115,6 +115,13 @@ class Transaction:
     def insert(self, query: Statement, /, **parameters: object) -> int:
         """The number of rows that a statement wrote."""
         return self._execute(query, parameters).rowcount  # type: ignore[no-any-return]
+
+    def insert_rows(self, name: str, /, rows: Sequence[Mapping[str, object]]) -> None:
+        """Run sql/<name>.sql, an INSERT of one row, for all of these in one statement."""
+        if rows:
+            numbered = enumerate(rows, start=1)
+            parameters = {f"{key}_{number}": value for number, row in numbered for key, value in row.items()}
+            self._execute(statement(self.settings.sql, name).of_rows(len(rows)), parameters)
 
     @property
     def warnings(self) -> set[str]:

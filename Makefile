@@ -64,7 +64,7 @@ down: install ## Remove what up has made
 	@$(BIN)/python -m deploy down
 
 test: install .venv/bin/helm lint ## Lint, types and every test that needs no cluster
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: install .venv/bin/helm .venv/checkov/installed ## Format check, lint, types, SQL style, Dockerfiles, workflows, drawings, chart
 	@$(BIN)/ruff format --check --quiet .
@@ -86,9 +86,9 @@ order: install ## Made-up sequences of loads, corrections and failures against c
 hostile: install ## Made-up lines, each loaded unchanged or kept to the byte: EXAMPLES=200
 	@HOSTILE_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/hostile/test_made_up_lines.py --timeout 0 $(ARGS)
 
-faults: install ## Every fault at every statement and S3 request of each step, and at each call of sparkify-aws
+faults: install ## Every fault at every statement, S3 request and byte of an answer, and at each call to AWS
 	@FAULTS=whole $(BIN)/python -m pytest tests/faults -q -n 2 --dist worksteal --timeout 0 $(ARGS)
-	@FAULTS_EVERY=1 $(BIN)/python -m pytest tests/provision/test_each_call_fails.py -q --timeout 0 $(ARGS)
+	@FAULTS_EVERY=1 $(BIN)/python -m pytest tests/provision/test_each_call_fails.py tests/worker/test_lost_connections.py -q -n 2 --dist load --timeout 0 $(ARGS)
 
 contract: install ## Write staging's columns and docs/contract.md anew from the sources' contracts
 	@$(BIN)/python -m sql.render

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -27,6 +28,11 @@ _DRIVERS_WARNINGS = (
 def pytest_configure(config: pytest.Config) -> None:
     for warning in _DRIVERS_WARNINGS:
         config.addinivalue_line("filterwarnings", warning)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores, since each waits for its sandbox now and then; four have memory enough."""
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 @pytest.fixture(scope="session")

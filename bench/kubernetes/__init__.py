@@ -113,7 +113,10 @@ class Airflow:
                 time.sleep(10)
 
     def switch_on(self, *dag_ids: str) -> None:
-        while not set(dag_ids) <= set(self.ask("dags")):
+        deadline = time.monotonic() + 300
+        while missing := set(dag_ids) - set(self.ask("dags")):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Airflow has no {', '.join(missing)}: {self.ask('import_errors')}")
             time.sleep(5)
         self.ask("unpause", dag_ids)
 

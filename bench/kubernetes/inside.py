@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.errors import ParseImportError
 from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
@@ -22,6 +23,11 @@ from airflow.utils.types import DagRunTriggeredByType
 def dags() -> list[str]:
     with create_session() as session:
         return list(session.scalars(sa.select(DagModel.dag_id)))
+
+
+def import_errors() -> list[str]:
+    with create_session() as session:
+        return [error.stacktrace for error in session.scalars(sa.select(ParseImportError))]
 
 
 def unpause(dag_ids: list[str]) -> None:

@@ -96,6 +96,10 @@ def test_each_step_sends_what_it_did(measured: Pipeline, exporter: Exporter) -> 
     found = sent("check", "--date", DAY)
     assert found["sparkify.check.offending check=songplays.grain severity=check"] == 0
     assert found["sparkify.check.offending check=events.freshness severity=warn"] == 1
+    # Who looks at what a step found has not done it.
+    for looking in (["--results", "--date", DAY], ["--history", "events.freshness"]):
+        measured.done("check", *looking)
+        assert exporter.received()["sparkify.step.exit_code step=check_show"] == 0
 
     assert sent("freshness", "--as-of", "2018-11-02T06:00") == {
         "sparkify.freshness.missing": 0,

@@ -11,8 +11,8 @@ from sparkify.metrics import OFFENDING
 from sparkify.settings import Settings
 
 
-def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
-    """Check a day; or show a check, what the checks of a day found, or what a check found over time.
+def show(args: argparse.Namespace, settings: Settings, log: Log) -> None:
+    """Show a check, what the checks of a day found, or what a check found over time.
 
     Raises:
         UsageError: a day is needed and not given, or there is no such check.
@@ -22,21 +22,20 @@ def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         explain.show(args.explain, args.date, configured, settings, log)
     elif args.history:
         results.of_check(args.history, args.limit, configured, settings, log)
-    elif not args.date:
-        raise UsageError("check: say which day: --date DAY")
-    elif args.results:
-        results.of_day(args.date, settings, log)
     else:
-        _check(args.date, configured, settings, log)
+        results.of_day(_day(args), settings, log)
 
 
-def _check(day: date, configured: list[checks.Check], settings: Settings, log: Log) -> None:
+def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     """Run the blocking checks once more, and the warnings; keep the statistics of the day's columns.
 
     Raises:
+        UsageError: no day is given.
         DataError: the day is not loaded, or a blocking check found offending rows.
         PassingError: another run staged the day again and has not loaded it yet.
     """
+    configured = checks.configured(settings)
+    day = _day(args)
     chosen = [each for each in configured if each.severity != "off"]
 
     def work(transaction: warehouse.Transaction) -> list[checks.Result]:
@@ -71,3 +70,10 @@ def _check(day: date, configured: list[checks.Check], settings: Settings, log: L
         off=len(configured) - len(chosen) or None,
         seconds=time.monotonic() - started,
     )
+
+
+def _day(args: argparse.Namespace) -> date:
+    if not args.date:
+        raise UsageError("check: say which day: --date DAY")
+    day: date = args.date
+    return day

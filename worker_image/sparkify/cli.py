@@ -33,6 +33,7 @@ STEPS = {
     "stage_events": ("stage", "events"),
     "load": ("load", "load"),
     "check": ("check", "check"),
+    "check_show": ("check", "show"),
     "plan": ("plan", "plan"),
     "freshness": ("freshness", "freshness"),
     "quarantine_list": ("quarantined", "list_"),
@@ -335,6 +336,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         SystemExit: always, with the command's exit code.
     """
     args = parser().parse_args(arguments)
+    if args.step == "check" and (args.explain or args.results or args.history):
+        args.step = "check_show"  # who only looks has not done the step, which the metrics would tell
     signal.signal(signal.SIGTERM, _terminate)
     run = args.run or f"manual-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 

@@ -20,20 +20,21 @@ log = Log(table, "bench")
 warehouse.read(Settings.from_env(os.environ), log, lambda each: each.run(f"select count(*) from {table}"))
 """
 
+OURS = pods.worker("load")
+
 
 def plain(step: str, *arguments: str, cmds: list[str] | None = None) -> KubernetesPodOperator:
     """The operator as it comes; of our settings only what the namespace and the worker cannot do without."""
-    ours = pods.worker("load")
     return KubernetesPodOperator(
         task_id=step,
         name=step,
-        namespace=ours.namespace,
+        namespace=OURS.namespace,
         image=os.environ["SPARKIFY_WORKER_IMAGE"],
         cmds=cmds,
         arguments=list(arguments),
         in_cluster=True,
         **{
-            name: getattr(ours, name)
+            name: getattr(OURS, name)
             for name in (
                 *("env_from", "volumes", "volume_mounts", "service_account_name", "container_resources"),
                 *("security_context", "container_security_context"),

@@ -1,36 +1,19 @@
 """Airflow can read the benchmarks' graphs, which lie beside ours in their image."""
 
 import shutil
-import sys
-import warnings
 from pathlib import Path
 
-import pytest
-
 from bench.kubernetes import HERE
-from tests.dags.airflow_side import DAGS, IMAGE
+from tests.dags.airflow_side import DAGS, read_by_airflow
 
 
-def test_each_graph_of_the_benchmarks_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_graph_of_the_benchmarks_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "dags"
     shutil.copytree(DAGS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in (HERE / "dags").glob("*.py"):
         shutil.copy(file, folder)
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-    monkeypatch.setenv("SPARKIFY_WORKER_IMAGE", IMAGE)
-    monkeypatch.syspath_prepend(str(folder))
-    ours = ("notices", "pods", "worker_pod")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Airflow's own, while it is imported
-        from airflow.dag_processing.dagbag import DagBag
-
-        for name in ours:
-            monkeypatch.delitem(sys.modules, name, raising=False)
-        bag = DagBag(folder, bundle_path=folder, bundle_name="dags")
-        for name in ours:
-            sys.modules.pop(name, None)
-    assert bag.import_errors == {}
+    with read_by_airflow(folder, tmp_path) as bag:
+        assert bag.import_errors == {}
     shapes = {dag.dag_id: sorted(dag.task_ids) for dag in bag.dags.values()}
     assert len(shapes.pop("outcomes_synchronous")) == len(shapes.pop("outcomes_deferrable")) == 25
     tables = ["artists", "check", "songplays", "songs", "stage_events", "stage_songs", "time", "users"]

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
+import pytest
+
 STARTED = datetime(2018, 11, 4, tzinfo=UTC)
 DAGS = Path(__file__).parents[2] / "dags"
 IMAGE = f"registry.example/sparkify-worker@sha256:{'0123456789abcdef' * 4}"
+
+# What the graphs import from beside them.
+_MODULES = ("notices", "pods", "worker_pod", "sparkify_daily", "sparkify_tables")
+
+
+@contextmanager
+def read_by_airflow(folder: Path, home: Path) -> Iterator[Any]:
+    """Airflow's own reading of a DAG folder, with an empty AIRFLOW_HOME."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(home))
+        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        patch.setenv("SPARKIFY_WORKER_IMAGE", IMAGE)
+        patch.syspath_prepend(str(folder))
+        for name in _MODULES:
+            patch.delitem(sys.modules, name, raising=False)
+        with warnings.catch_warnings():
+            # Airflow's own, while it is imported; ours would be import errors.
+            warnings.simplefilter("ignore")
+            from airflow.dag_processing.dagbag import DagBag
+
+            yield DagBag(folder, bundle_path=folder, bundle_name="dags")
+        for name in _MODULES:
+            sys.modules.pop(name, None)
 
 
 def scheduled(dag: Any) -> Any:

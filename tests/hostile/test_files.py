@@ -151,7 +151,8 @@ def test_a_song_is_loaded_whose_files_name_is_no_path_and_left_out_what_is_no_so
 ) -> None:
     pipeline.put("song_data/A/B/C/plain.json", song(song_id="plain"))
     pipeline.put_day(DAY, line())
-    bodies = {key: song(song_id=f"SO{number}") + "\nbad" for number, key in enumerate(NO_PATHS)}
+    songs = {key: f"SO{number}" for number, key in enumerate(NO_PATHS)}
+    bodies = {key: song(song_id=song_id) + "\nbad" for key, song_id in songs.items()}
     loaded = [key for key, is_song in NO_PATHS.items() if is_song]
     with also_holding(pipeline, bodies) as proxy:
         ended = pipeline.done(
@@ -166,7 +167,7 @@ def test_a_song_is_loaded_whose_files_name_is_no_path_and_left_out_what_is_no_so
     pipeline.done("stage", "events", "--date", DAY)
     pipeline.done("load", "--date", DAY)
     assert rows(warehouse, "select source_file, song_id from songs order by 2") == [
-        *([key, f"SO{list(NO_PATHS).index(key)}"] for key in loaded),
+        *([key, songs[key]] for key in loaded),
         ["song_data/A/B/C/plain.json", "plain"],
     ]
     assert rows(warehouse, "select source_file, source_line from quarantine order by 1") == [
@@ -174,7 +175,7 @@ def test_a_song_is_loaded_whose_files_name_is_no_path_and_left_out_what_is_no_so
     ]
     for key in loaded:
         assert pipeline.done("quarantine", "show", f"{key}:2").out.endswith("\nbad\n")
-        assert f"SO{list(NO_PATHS).index(key)}" in pipeline.done("trace", "--file", key, "--line", "1").out
+        assert songs[key] in pipeline.done("trace", "--file", key, "--line", "1").out
 
 
 def test_a_day_is_staged_beside_files_whose_names_are_no_paths(pipeline: Pipeline, warehouse: Any) -> None:

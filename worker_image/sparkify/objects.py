@@ -172,16 +172,7 @@ class Bucket:
                 task.cancel()
 
     async def _range(self, listed: Object, start: int, end: int) -> memoryview:
-        with self.explained("read", listed.key):
-            try:
-                answer = await self.store.get_async(
-                    listed.key, options={"if_match": listed.etag, "range": (start, end)}
-                )
-                return memoryview(await answer.bytes_async())
-            except _NO_PATH:
-                return memoryview(
-                    await asyncio.to_thread(self._odd.read, listed.key, listed.etag, start, end)
-                )
+        return memoryview(await self._read(listed, start, end, range=(start, end)))
 
     async def get(self, listed: Object) -> bytes:
         """The whole of a small object.
@@ -189,12 +180,16 @@ class Bucket:
         Raises:
             Changed: it is not the object that was listed.
         """
+        return bytes(await self._read(listed, 0, listed.size))
+
+    async def _read(self, listed: Object, start: int, end: int, **options: Any) -> obstore.Bytes | bytes:
         with self.explained("read", listed.key):
             try:
-                answer = await self.store.get_async(listed.key, options={"if_match": listed.etag})
-                return bytes(await answer.bytes_async())
+                asked: Any = {"if_match": listed.etag, **options}
+                answer = await self.store.get_async(listed.key, options=asked)
+                return await answer.bytes_async()
             except _NO_PATH:
-                return await asyncio.to_thread(self._odd.read, listed.key, listed.etag, 0, listed.size)
+                return await asyncio.to_thread(self._odd.read, listed.key, listed.etag, start, end)
 
     async def put(self, key: str, data: bytes) -> None:
         with self.explained("write", key):

@@ -44,15 +44,14 @@ class OddNames:
         Raises:
             Refused: S3 does not give the list.
         """
-        place = self._key("")
         found = []
         try:
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._location.bucket, Prefix=self._key(prefix)
+                Bucket=self._location.bucket, Prefix=self._location.prefix + prefix
             )
             for page in pages:
                 for each in page.get("Contents", []):
-                    key = each["Key"].removeprefix(place)
+                    key = each["Key"].removeprefix(self._location.prefix)
                     found.append((key, each["Size"], each["ETag"], each["LastModified"]))
         except self._errors as error:
             raise _refused(error) from error
@@ -67,14 +66,11 @@ class OddNames:
         span = {"Range": f"bytes={first}-{end - 1}"} if end > first else {}
         try:
             answer = self._client.get_object(
-                Bucket=self._location.bucket, Key=self._key(key), IfMatch=etag, **span
+                Bucket=self._location.bucket, Key=self._location.prefix + key, IfMatch=etag, **span
             )
             return bytes(answer["Body"].read())
         except self._errors as error:
             raise _refused(error) from error
-
-    def _key(self, key: str) -> str:
-        return f"{self._location.prefix}{key}"
 
 
 def _refused(error: Any) -> Refused:

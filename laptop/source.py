@@ -1,10 +1,10 @@
 """A folder laid out as the source bucket: which days it has, and how the bucket is made to mirror it."""
 
-import asyncio
 import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -79,7 +79,8 @@ def mirror(folder: Path, bucket: str, environment: Mapping[str, str]) -> Mirrore
     New and changed files are uploaded, objects without a file deleted.
 
     Raises:
-        LaptopError: a file cannot be read, or S3 does not do what it is asked.
+        LaptopError: a file cannot be read or has control characters in its name, or S3 does not do what it
+            is asked.
     """
     store = S3Store(
         bucket,
@@ -90,8 +91,8 @@ def mirror(folder: Path, bucket: str, environment: Mapping[str, str]) -> Mirrore
         client_options={"allow_http": True},
     )
     try:
-        return asyncio.run(_mirror(store, folder))
-    except BaseError as error:
+        return _mirror(store, folder)
+    except (BaseError, ValueError) as error:  # ValueError: a name with control characters
         raise LaptopError(f"s3://{bucket} cannot be filled from {folder}: {_one_line(error)}") from error
     except OSError as error:
         raise LaptopError(f"{error.filename or folder} cannot be read: {error.strerror or error}") from error
@@ -119,24 +120,24 @@ def make_buckets(names: Sequence[str], environment: Mapping[str, str]) -> None:
         raise LaptopError(f"the buckets {', '.join(names)} cannot be made: {_one_line(error)}") from error
 
 
-async def _mirror(store: S3Store, folder: Path) -> Mirrored:
+def _mirror(store: S3Store, folder: Path) -> Mirrored:
     there = {}
-    async for page in obstore.list(store):
+    for page in obstore.list(store):
         there.update({item["path"]: (item["size"], item["e_tag"]) for item in page})
     files = dict(_files(folder))
     uploads = [key for key, path in files.items() if not _same(path, there.get(key))]
-    waiting = iter(uploads)
-
-    async def upload() -> None:
-        for key in waiting:
-            await obstore.put_async(store, key, files[key])
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(_CONCURRENCY, len(uploads))):
-            group.create_task(upload())
+    # Threads that wait for S3, not coroutines: a thread of obstore's that has just ended a coroutine's
+    # request still holds Python objects, on which the end of a short process aborts.
+    with ThreadPoolExecutor(_CONCURRENCY) as threads:
+        uploading = [threads.submit(obstore.put, store, key, files[key]) for key in uploads]
+        try:
+            for each in as_completed(uploading):
+                each.result()
+        finally:
+            threads.shutdown(cancel_futures=True)
     gone = sorted(there.keys() - files.keys())
     if gone:
-        await obstore.delete_async(store, gone)
+        obstore.delete(store, gone)
     return Mirrored(len(uploads), len(files) - len(uploads), len(gone))
 
 

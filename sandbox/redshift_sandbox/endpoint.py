@@ -50,7 +50,8 @@ def running(state: Path, **options: str | int | Path) -> Iterator[Endpoint]:
 
     `options` are those of `redshift_sandbox serve`, with `_` for `-`: `port=5439`, `log=Path("sandbox.log")`.
     It stops at the end of the context and also when this process ends in any other way.
-    Raises SandboxError when it does not start.
+    Raises SandboxError when it does not start, and at the end of the context when it failed meanwhile, as
+    on a full disk: whatever the context has raised comes from that.
     """
     arguments = [
         part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))
@@ -71,13 +72,8 @@ def running(state: Path, **options: str | int | Path) -> Iterator[Endpoint]:
     assert process.stderr is not None
     try:
         line = process.stdout.readline()
-        if not line:
-            process.wait(_STOP_SECONDS)
-            said = process.stderr.read().strip().splitlines()
-            raise SandboxError(
-                said[-1] if said else f"the sandbox ended at once, exit code {process.returncode}"
-            )
-        yield Endpoint.from_json(line)
+        if line:
+            yield Endpoint.from_json(line)
     finally:
         process.stdin.close()
         try:
@@ -85,5 +81,8 @@ def running(state: Path, **options: str | int | Path) -> Iterator[Endpoint]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        said = process.stderr.read().strip().splitlines()
         process.stdout.close()
         process.stderr.close()
+        if not line or process.returncode > 0:
+            raise SandboxError(said[-1] if said else f"it ended with exit code {process.returncode}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -108,3 +111,30 @@ def test_a_bucket_that_is_missing_is_said_in_one_line(sandbox: Endpoint, folder:
     ) as failure:
         source.mirror(folder, "no-such-bucket", sandbox.env)
     assert "\n" not in str(failure.value)
+
+
+def test_a_file_that_cannot_be_uploaded_is_said_in_one_line(bucket: Bucket, folder: Path) -> None:
+    (folder / "log_data/two\nlines").touch()
+    with pytest.raises(
+        LaptopError, match=rf"^s3://{bucket.name} cannot be filled from .*\"log_data/two lines\""
+    ) as failure:
+        bucket.mirror(folder)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_process_that_ends_right_after_it_ends_well(bucket: Bucket, folder: Path) -> None:
+    # What the S3 client leaves behind must not be in the way of the interpreter's end: once it aborted in
+    # one of nine processes.
+    code = "import sys; from pathlib import Path; from laptop import source; import os\n"
+    code += "print(source.mirror(Path(sys.argv[1]), sys.argv[2], os.environ))"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, folder, bucket.name],
+            env={**os.environ, **bucket.environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    assert [(each.communicate()[1], each.returncode) for each in processes] == [("", 0)] * 8

@@ -214,46 +214,6 @@ def namespace_with(*commands: str) -> list[str]:
     return [unshare, "-Urm", "sh", "-ec", "; ".join(commands)]
 
 
-def test_a_full_disk_is_reported_in_one_line_and_nothing_is_half_done(tmp_path: Path) -> None:
-    script = f"""
-import sys
-from pathlib import Path
-import redshift_connector
-from redshift_sandbox import running
-with running(Path({str(tmp_path)!r}) / "small" / "state") as endpoint:
-    connection = redshift_connector.connect(
-        host=endpoint.host, port=endpoint.port, database="dev", user=endpoint.user,
-        password=endpoint.password, ssl=False,
-    )
-    connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute("create table words (word varchar(1000))")
-    cursor.execute("insert into words values ('" + "x" * 1000 + "')")
-    try:
-        while True:
-            cursor.execute("insert into words select word from words")
-    except redshift_connector.ProgrammingError as error:
-        print(error.args[0]["C"], error.args[0]["M"])
-    cursor.execute("select count(*) from words")
-    count = cursor.fetchone()[0]
-    print(count & (count - 1))
-"""
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        [
-            *namespace_with(
-                f"mount -t tmpfs -o size=150m tmpfs '{small}'", f"exec '{sys.executable}' -c \"$SCRIPT\""
-            )
-        ],
-        env={**os.environ, "SCRIPT": script},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (mounted.stdout, mounted.stderr) == ("53100 Disk Full\n0\n", "")
-
-
 def test_root_without_user_namespaces_is_told_what_to_do(tmp_path: Path) -> None:
     # In this namespace no other user exists, and it may not have namespaces of its own.
     result = subprocess.run(

@@ -56,6 +56,8 @@ WAREHOUSE = {
     "max_wal_size": "2GB",
     "checkpoint_timeout": "30min",
     "max_parallel_workers_per_gather": "0",
+    # Redshift clears and analyzes a table by itself, soon after it changed.
+    "autovacuum_naptime": "1s",
     # Redshift joins equalities by hash or merge. On temporary tables without statistics PostgreSQL would
     # often choose loops, whose cost is the product of both sides.
     "enable_nestloop": "off",

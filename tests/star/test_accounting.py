@@ -7,7 +7,7 @@ import pytest
 
 from tests.lines import SONG
 from tests.star.conftest import Pipeline
-from tests.worker.staging import DAY, FILE, line, rows, song
+from tests.worker.staging import DAY, FILE, MIDNIGHT, line, rows, song
 
 SONGS = "song_data/A/B/C/TR1.json"
 LENIENT = {"SPARKIFY_MAX_BAD_RATIO": "1"}
@@ -95,6 +95,72 @@ def test_a_line_that_is_lost_or_there_twice_is_found(loaded: Pipeline, warehouse
         warehouse.commit()
     assert found == dict.fromkeys(LOST, True)
     loaded.done("check", "--date", DAY)
+
+
+# What songplays.reconciliation says of plays 1 and 2 and of line 4, a copy of line 1; another day has play 7.
+PLAYS: dict[str, list[tuple[int, str, str, int | None]]] = {
+    "delete from songplays where source_line = 2": [(2, "yes", "no", None)],
+    "delete from songplays where source_line = 1": [(1, "yes", "no", None), (4, "yes", "no", None)],
+    # A copy is held by an earlier line, not by a later one.
+    "update songplays set source_line = 4 where source_line = 1": [(1, "yes", "no", None)],
+    "update songplays set source_line = 9 where source_line = 2": [
+        (2, "yes", "no", None),
+        (9, "no", "yes", None),
+    ],
+    "update songplays set content_hash = 'x' where source_line = 1": [(4, "yes", "no", None)],
+    "delete from staging_events where source_line = 2": [(2, "no", "yes", None)],
+    # The file of the day before has the play too, so that this day's line should be the copy.
+    f"""
+        update staging_events set session_id = of_day.session_id, item_in_session = of_day.item_in_session,
+            content_hash = of_day.content_hash
+        from (select * from staging_events where day = '{DAY}' and source_line = 2) as of_day
+        where staging_events.day <> '{DAY}'
+    """: [(2, "yes", "yes", 1)],
+}
+
+
+def test_a_play_that_the_star_should_have_or_should_not_have_is_named(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put_day("2018-10-31", line(itemInSession=7, ts=MIDNIGHT - 1))
+    pipeline.put_day(
+        DAY, "\n".join([line(), line(itemInSession=2), line(itemInSession=3, page="Home"), line()])
+    )
+    pipeline.day("2018-10-31")
+    pipeline.day(DAY)
+    cursor = warehouse.cursor()
+    for table in ("songplays", "staging_events"):
+        cursor.execute(f"create table kept_{table} as select * from {table}")
+    found = {}
+    for spoil in PLAYS:
+        cursor.execute(spoil)
+        warehouse.commit()
+        ended = pipeline.run("check", "--date", DAY)
+        assert ended.code == 1, spoil
+        ((sample,),) = rows(
+            warehouse,
+            "select sample from check_results where check_name like 'songplays.rec%' and offending > 0",
+        )
+        found[spoil] = sorted(
+            (each["source_line"], each["staged"], each["in_star"], each["original_line"])
+            for each in json.loads(sample)
+        )
+        for table in ("songplays", "staging_events"):
+            cursor.execute(f"delete from {table}")
+            cursor.execute(f"insert into {table} select * from kept_{table}")
+        cursor.execute("delete from check_results")
+        warehouse.commit()
+    assert found == PLAYS
+    pipeline.done("check", "--date", DAY)
+
+
+def test_a_copy_of_a_copy_is_accounted_for_though_its_original_is_long_ago(pipeline: Pipeline) -> None:
+    # Copies are looked for a day away: the last is one of the second, and the star has the first.
+    days = ("2018-10-31", DAY, "2018-11-02")
+    for day in days:
+        pipeline.put_day(day, line())
+    for day in days:
+        pipeline.day(day, SPARKIFY_DUPLICATE_DAYS="1")
 
 
 def test_songs_that_are_staged_anew_wait_for_their_load(loaded: Pipeline, warehouse: Any) -> None:

@@ -3,14 +3,23 @@
 -- skip the blocks of other times, by the least and greatest value that it keeps of each block (Redshift
 -- Database Developer Guide, t_Sorting_data). No row is missed where they are numbered otherwise.
 -- Rerun: only reads.
+with repeated as (
+    select songplay_id
+    from songplays
+    where session_id between :least_session and :greatest_session
+    group by songplay_id
+    having count(*) > 1
+)
+
 select
     songplays.songplay_id,
     songplays.source_file,
     songplays.source_line,
     other.source_file as other_file,
     other.source_line as other_line
-from songplays
-inner join songplays as other on songplays.songplay_id = other.songplay_id
+from repeated
+inner join songplays on repeated.songplay_id = songplays.songplay_id
+inner join songplays as other on repeated.songplay_id = other.songplay_id
 where
     songplays.source_day between :day and :last_day
     and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2

@@ -1,22 +1,23 @@
--- check_grain: one row a user, among the users of the day. songplay_id is the first of their plays of the
--- day.
+-- check_grain: one row a user. A returned row is a user with several; songplay_id is the first of their plays
+-- of the day, if they have one.
 -- Rerun: only reads.
-with day_users as (
+with repeated as (
     select
         user_id,
-        min(songplay_id) as songplay_id
-    from songplays
-    where
-        source_day = :day
-        and start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+        count(*) as row_count
+    from users
     group by user_id
+    having count(*) > 1
 )
 
 select
-    users.user_id,
-    day_users.songplay_id,
-    count(*) as row_count
-from users
-inner join day_users on users.user_id = day_users.user_id
-group by users.user_id, day_users.songplay_id
-having count(*) > 1;
+    repeated.user_id,
+    repeated.row_count,
+    min(songplays.songplay_id) as songplay_id
+from repeated
+left join songplays
+    on
+        repeated.user_id = songplays.user_id
+        and songplays.source_day = :day
+        and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+group by repeated.user_id, repeated.row_count;

@@ -1,6 +1,6 @@
--- check_reconciliation: of the day's staged plays, each is in the star or is a copy of one that the star holds
+-- check_reconciliation: of the day's staged plays, each is in the star or is a copy of one that the star has
 -- from an earlier line; to the row. A returned row is a play that the star has in neither way, one that the
--- star holds and staging has not, or one that the star holds though an earlier day's file has it (original_*).
+-- star has and staging has not, or one that the star has though an earlier day's file has it (original_*).
 -- (That no key is there twice, check_grain says.)
 -- The copies of an event have its session: the sessions' range makes Redshift skip the blocks of other times.
 -- Rerun: only reads.
@@ -65,10 +65,10 @@ left join songplays
             or (
                 songplays.source_day = :day
                 and (
-                    songplays.source_file < unmatched.source_file
+                    unmatched.source_file > songplays.source_file
                     or (
-                        songplays.source_file = unmatched.source_file
-                        and songplays.source_line < unmatched.source_line
+                        unmatched.source_file = songplays.source_file
+                        and unmatched.source_line > songplays.source_line
                     )
                 )
             )

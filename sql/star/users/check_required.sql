@@ -1,5 +1,5 @@
--- check_required: a user has a level and a latest play. Where that play lies near the day, it is in the star;
--- elsewhere its own day's check says so. songplay_id is the first of their plays near the day, if they have one.
+-- check_required: a user has a level and a latest play. Where that play lies near the day, it is in the
+-- star; elsewhere its own day's check says so. songplay_id is the first of their plays near the day, if any.
 -- Rerun: only reads.
 with plays as (
     select

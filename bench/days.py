@@ -42,6 +42,7 @@ def run(setting: Setting) -> str:
     lines = [
         f"A day of {EVENTS:,} events and {USERS} users. Seconds, median (least to most) of {ROUNDS}",
         "interleaved runs; `in the transaction` is what `load` says of its own statements and checks.",
+        "Between the runs tables are cleared of deleted rows and analyzed, as Redshift does by itself.",
         "",
         "| | stage and load | load | in the transaction |",
         "| --- | --- | --- | --- |",
@@ -57,16 +58,17 @@ def run(setting: Setting) -> str:
             / middle([float(run.out.split()[n]) for run in few])
             for n in range(3)
         ]
-        met = "met" if max(ratios) <= GOAL else "missed"
+        stage_and_load, load = (f"{each:.2f} ({'met' if each <= GOAL else 'missed'})" for each in ratios[:2])
         lines.append(
-            f"{kind.capitalize()}, {DAYS} days against {least}: {ratios[0]:.2f} times for stage and load, "
-            f"{ratios[1]:.2f} for load, {ratios[2]:.2f} in the transaction. Goal ≤ {GOAL}: {met}."
+            f"{kind.capitalize()}, {DAYS} days against {least}, goal ≤ {GOAL}: {stage_and_load} times for "
+            f"stage and load, {load} for load alone; {ratios[2]:.2f} in the transaction."
         )
     return "\n".join(lines)
 
 
 def _load(setting: Setting, environment: dict[str, str], number: int) -> Measured:
     setting.put(key_of(number), day_of(number))
+    _tidy(setting, environment["SPARKIFY_WAREHOUSE_DATABASE"])
     sparkify = str(setting.sparkify_command)
     stage = measured([sparkify, "stage", "events", "--date", date_of(number)], environment)
     load = measured([sparkify, "load", "--date", date_of(number)], environment)
@@ -89,7 +91,14 @@ def _fill(setting: Setting, database: str, days: int) -> None:
     cursor.execute("update users set latest_session_id = latest_session_id + %s", (1_000_000 * (days - 1),))
     cursor.execute("update users set latest_start_time = dateadd(day, %s, latest_start_time)", (days - 1,))
     connection.commit()
+    connection.close()
+
+
+def _tidy(setting: Setting, database: str) -> None:
+    """What Redshift does by itself between two loads: clear tables of deleted rows, and analyze them."""
+    connection = setting.connect(database)
     connection.autocommit = True
+    cursor = connection.cursor()
     for table in _FILLED:
         cursor.execute(f"vacuum {table}")
         cursor.execute(f"analyze {table}")

@@ -248,17 +248,18 @@ def _analyze(reader: Reader) -> Statement:
 
 
 def _vacuum(reader: Reader) -> Statement:
+    """A table is written anew without its deleted rows; all tables at once are only cleared of them."""
     reader.expect("vacuum")
     _ = any(reader.accept(way) for way in ("full", "sort only", "delete only", "reindex", "recluster"))
-    table = ""
+    sql = "VACUUM"
     if not reader.done and reader.look() not in ("to", "boost"):
-        table = f" {reader.qualified_name()}"
+        sql = f"VACUUM (FULL) {reader.qualified_name()}"
     if reader.accept("to"):
         reader.number()
         reader.expect("percent")
     reader.accept("boost")
     reader.end()
-    return Statement("vacuum", f"VACUUM{table}")
+    return Statement("vacuum", sql)
 
 
 def _comment(reader: Reader) -> Statement:

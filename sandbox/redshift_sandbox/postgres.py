@@ -58,6 +58,9 @@ WAREHOUSE = {
     "max_parallel_workers_per_gather": "0",
     # Redshift clears and analyzes a table by itself, soon after it changed.
     "autovacuum_naptime": "1s",
+    # Redshift appends: new rows lie together. A vacuum of what was only appended would have PostgreSQL fill
+    # the ends of all pages with them, and a day that is loaded again would lie scattered over all days.
+    "autovacuum_vacuum_insert_threshold": "-1",
     # Redshift joins equalities by hash or merge. On temporary tables without statistics PostgreSQL would
     # often choose loops, whose cost is the product of both sides.
     "enable_nestloop": "off",

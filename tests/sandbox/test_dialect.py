@@ -385,6 +385,20 @@ def test_maintenance_is_accepted(plays: Ask) -> None:
         plays(statement)
 
 
+@pytest.mark.sandbox_only
+def test_a_vacuum_gives_back_the_room_of_deleted_rows(ask: Ask) -> None:
+    ask("create table texts (number integer, text varchar(1000))")
+    ask(f"insert into texts values (0, '{'x' * 1000}')")
+    for _ in range(13):
+        ask("insert into texts select number + 1, text from texts")
+    megabytes = "select size from svv_table_info where \"table\" = 'texts'"
+    assert ask(megabytes)[0][0] in range(8, 12)
+    ask("delete from texts where number > 3")
+    ask("vacuum texts")
+    assert ask(megabytes) == [[1]]
+    assert ask("select count(*), max(number) from texts") == [[1 + 13 + 78 + 286, 3]]
+
+
 def test_a_vacuum_in_a_transaction_block_is_refused(warehouse: Any) -> None:
     cursor = warehouse.cursor()
     with pytest.raises(redshift_connector.ProgrammingError, match="cannot run inside a transaction block"):

@@ -14,4 +14,5 @@ inner join songplays
         and touched_keys.item_in_session = songplays.item_in_session
 where
     songplays.source_day between :day and :last_day
+    and songplays.session_id between :least_session and :greatest_session
     and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2;

@@ -1,7 +1,4 @@
 -- check_grain: one row a songplay_id, over all days, among the plays that a load of the day may write.
--- The same key has the same session, and sessions are numbered as time goes by: their range makes Redshift
--- skip the blocks of other times, by the least and greatest value that it keeps of each block (Redshift
--- Database Developer Guide, t_Sorting_data). No row is missed where they are numbered otherwise.
 -- Rerun: only reads.
 with repeated as (
     select songplay_id

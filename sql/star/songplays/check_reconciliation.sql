@@ -2,7 +2,6 @@
 -- from an earlier line; to the row. A returned row is a play that the star has in neither way, one that the
 -- star has and staging has not, or one that the star has though an earlier day's file has it (original_*).
 -- (That no key is there twice, check_grain says.)
--- The copies of an event have its session: the sessions' range makes Redshift skip the blocks of other times.
 -- Rerun: only reads.
 with plays as (
     select
@@ -91,6 +90,7 @@ inner join songplays
         and staging_events.content_hash = songplays.content_hash
 where
     staging_events.day between :first_day and cast(:day as date) - 1
+    and staging_events.session_id between :least_session and :greatest_session
     and staging_events.page = 'NextSong'
     and songplays.source_day = :day
     and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2;

@@ -10,7 +10,7 @@ from bench.setting import Setting
 
 DAYS = 365
 NEAR = 4  # the first day, and the days after it in which copies of its events are looked for
-ROUNDS = 5
+ROUNDS = 9
 GOAL = 1.1
 
 

@@ -84,5 +84,7 @@ def running(state: Path, **options: str | int | Path) -> Iterator[Endpoint]:
         said = process.stderr.read().strip().splitlines()
         process.stdout.close()
         process.stderr.close()
-        if not line or process.returncode > 0:
+        if process.returncode > 0:
             raise SandboxError(said[-1] if said else f"it ended with exit code {process.returncode}")
+    if not line:
+        raise SandboxError(f"it ended at once, exit code {process.returncode}")

@@ -20,16 +20,19 @@ PLAY = (
 
 
 def play(line: bytes, number: int) -> list[object]:
-    """The row of songplays that a good line is: what Python's own parser makes of it."""
+    """The row of songplays that a good line is: what Python's own parser makes of it.
+
+    A field that may be missing is then null.
+    """
     said = json.loads(line)
     names = (
         *("sessionId", "itemInSession", "song", "artist", "location", "userAgent"),
         *("firstName", "lastName", "gender", "level"),
     )
     moment = datetime.fromtimestamp(0, UTC).replace(tzinfo=None) + timedelta(milliseconds=said["ts"])
-    length = said["length"]
+    length = said.get("length")
     return [
-        *(in_bytes(said[name]) for name in names),
+        *(in_bytes(said.get(name)) for name in names),
         in_bytes(str(said["userId"])),
         None if length is None else float(length),
         moment,

@@ -5,7 +5,6 @@ A folder of its PostgreSQL has a small file system of its own, in a mount namesp
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -59,10 +58,7 @@ def main(folder: str, size: str, state: Path) -> None:
         cursor.execute("create table words (word varchar(1000))")
         cursor.execute("insert into words values (%s)", ("x" * 1000,))
     small = state / "postgres" / "data" / folder
-    shutil.move(small, state / "moved")
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", small], check=True)
-    subprocess.run(["cp", "-a", f"{state / 'moved'}/.", small], check=True)
+    onto_a_file_system_of(size, small)
     ended = None
     try:
         with running(state) as endpoint, asked(endpoint) as cursor:
@@ -75,6 +71,15 @@ def main(folder: str, size: str, state: Path) -> None:
     with running(state) as endpoint, asked(endpoint) as cursor:
         cursor.execute("select count(*) from words")
         json.dump((failure, ended, cursor.fetchone()[0]), sys.stdout)
+
+
+def onto_a_file_system_of(size: str, folder: Path) -> None:
+    """Give a folder and what it holds a small file system of its own, in the namespace."""
+    moved = folder.with_name(f"{folder.name}.moved")
+    folder.rename(moved)
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    subprocess.run(["cp", "-a", f"{moved}/.", folder], check=True)
 
 
 def doubled_until_it_fails(cursor: Any) -> Any:

@@ -1,6 +1,6 @@
 """What `sparkify stage` says when a disk of the sandbox is full, and that nothing is half loaded.
 
-The sandbox's S3 server, or its PostgreSQL, has a small file system of its own, in a mount namespace.
+The sandbox's S3 server, or the tables of its PostgreSQL, have a small file system in a mount namespace.
 """
 
 import json
@@ -8,15 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from laptop import warehouse
-from redshift_sandbox import Endpoint, SandboxError, running
+from redshift_sandbox import Endpoint, running
 from tests import command, s3
+from tests.sandbox.test_full_disk import onto_a_file_system_of
 from tests.sandbox.test_wire_life import namespace_with
 from tests.worker.staging import DAY, FILE, line, rows
 
@@ -25,26 +26,23 @@ LINES = 20_000
 
 
 @pytest.mark.parametrize(
-    ("part", "message"),
+    ("folder", "room", "message"),
     [
-        ("s3", r"rows/part-00000\.zst: cannot write it: 500 Internal Server Error \(InternalError: "),
-        # PostgreSQL ends when it is its log of changes that has no room.
         (
-            "postgres",
-            r'reason="Disk Full \(53100\); make room in the warehouse"|warehouse \S+, .* cannot be reached',
+            "s3",
+            100_000,
+            r"rows/part-00000\.zst: cannot write it: 500 Internal Server Error \(InternalError: ",
         ),
+        ("postgres/data/base", 4_000_000, r'reason="Disk Full \(53100\); make room in the warehouse"'),
     ],
     ids=["s3", "postgres"],
 )
 def test_a_full_disk_may_be_tried_again_and_nothing_is_half_loaded(
-    part: str, message: str, tmp_path: Path
+    folder: str, room: int, message: str, tmp_path: Path
 ) -> None:
-    small = tmp_path / "state" / part
-    small.mkdir(parents=True)
     done = subprocess.run(
         namespace_with(
-            f"mount -t tmpfs -o size=150m tmpfs '{small}'",
-            f"exec '{sys.executable}' -m tests.worker.test_full_disk '{small}'",
+            f"exec '{sys.executable}' -m tests.worker.test_full_disk '{tmp_path / 'state'}' {folder} {room}"
         ),
         capture_output=True,
         text=True,
@@ -61,22 +59,23 @@ def test_a_full_disk_may_be_tried_again_and_nothing_is_half_loaded(
     assert staged_again == [[LINES, 1]]
 
 
-def main(small: Path) -> None:
-    """In the namespace: stage a day without room on the file system, and again with."""
+def main(state: Path, folder: str, room: int) -> None:
+    """In the namespace: stage a day with so many bytes of room, which are too few, and again with more."""
     day = ("stage", "events", "--date", DAY)
-    # PostgreSQL ends, and the sandbox with it, where its log of changes has no room.
-    with suppress(SandboxError), running(small.parent) as endpoint:
+    with running(state) as endpoint:
         client = s3.client(endpoint)
         for bucket in ("source", "staging"):
             client.create_bucket(Bucket=bucket)
         body = "\n".join(line(sessionId=number, song=f"{number:0200}") for number in range(LINES))
         client.put_object(Bucket="source", Key=FILE, Body=body.encode())
         _run(endpoint, "tables", "create")
-        fill = small / "fill"
-        fill.write_bytes(bytes(shutil.disk_usage(small).free - 100_000))
+    small = state / folder
+    onto_a_file_system_of("150m", small)
+    fill = small / "fill"
+    with running(state) as endpoint:
+        fill.write_bytes(bytes(shutil.disk_usage(small).free - room))
         full = _run(endpoint, *day)
         fill.unlink()
-    with running(small.parent) as endpoint:
         staged = _staged(endpoint)
         again = _run(endpoint, *day)
         json.dump((full, staged, again, _staged(endpoint)), sys.stdout)
@@ -102,4 +101,4 @@ def _staged(endpoint: Endpoint) -> list[list[Any]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -129,12 +129,7 @@ def _mirror(store: S3Store, folder: Path) -> Mirrored:
     # Threads that wait for S3, not coroutines: a thread of obstore's that has just ended a coroutine's
     # request still holds Python objects, on which the end of a short process aborts.
     with ThreadPoolExecutor(_CONCURRENCY) as threads:
-        uploading = [threads.submit(obstore.put, store, key, files[key]) for key in uploads]
-        try:
-            for each in as_completed(uploading):
-                each.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
+        list(threads.map(lambda key: obstore.put(store, key, files[key]), uploads))
     gone = sorted(there.keys() - files.keys())
     if gone:
         obstore.delete(store, gone)

@@ -112,9 +112,10 @@ def bound(transaction: Transaction, day: date) -> dict[str, object]:
     return {**parameters(transaction.settings, day), "least_session": least, "greatest_session": greatest}
 
 
-def run(transaction: Transaction, log: Log, chosen: Sequence[Check], day: date) -> list[Result]:
-    """Run checks; log each that found something."""
-    values = bound(transaction, day)
+def run(
+    transaction: Transaction, log: Log, chosen: Sequence[Check], values: Mapping[str, object]
+) -> list[Result]:
+    """Run checks with what `bound` gives, or more; log each that found something."""
     results = []
     for check in chosen:
         result = _run(transaction, check, {**values, **check.thresholds, "table": check.table})

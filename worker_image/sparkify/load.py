@@ -120,7 +120,7 @@ def _load(
     rewrite("time")
 
     started = time.monotonic()
-    results = checks.run(transaction, log, blocking, day)
+    results = checks.run(transaction, log, blocking, parameters)
     if any(result.failed for result in results):
         raise _Blocked(results)
     checks.keep(transaction, results, log, day)

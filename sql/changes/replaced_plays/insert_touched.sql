@@ -1,4 +1,5 @@
 -- replaced_plays: what the star holds of the touched events, from this day and the days that it reaches.
+-- The sessions' range only spares blocks: see select_sessions of touched_keys.
 -- Rerun: the table is temporary and empty.
 insert into replaced_plays
 select

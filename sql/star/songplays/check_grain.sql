@@ -1,4 +1,5 @@
 -- check_grain: one row a songplay_id, over all days, among the plays that a load of the day may write.
+-- The sessions' range only spares blocks: see select_sessions of touched_keys.
 -- Rerun: only reads.
 with repeated as (
     select songplay_id

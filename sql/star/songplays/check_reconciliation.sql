@@ -2,6 +2,7 @@
 -- from an earlier line; to the row. A returned row is a play that the star has in neither way, one that the
 -- star has and staging has not, or one that the star has though an earlier day's file has it (original_*).
 -- (That no key is there twice, check_grain says.)
+-- The sessions' range only spares blocks: see select_sessions of touched_keys.
 -- Rerun: only reads.
 with plays as (
     select

@@ -1,18 +1,7 @@
 -- check_required: a user has a level and a latest play. Where that play lies near the day, it is in the
 -- star; elsewhere its own day's check says so. songplay_id is the first of their plays near the day, if any.
 -- Rerun: only reads.
-with plays as (
-    select
-        songplay_id,
-        user_id,
-        start_time,
-        session_id,
-        item_in_session
-    from songplays
-    where start_time between cast(:day as date) - 1 and cast(:day as date) + 2
-),
-
-offending as (
+with offending as (
     select
         users.user_id,
         users.level,
@@ -20,17 +9,18 @@ offending as (
         users.latest_session_id,
         users.latest_item_in_session
     from users
-    left join plays
+    left join songplays
         on
-            users.user_id = plays.user_id
-            and users.latest_start_time = plays.start_time
-            and users.latest_session_id = plays.session_id
-            and users.latest_item_in_session = plays.item_in_session
+            users.user_id = songplays.user_id
+            and users.latest_start_time = songplays.start_time
+            and users.latest_session_id = songplays.session_id
+            and users.latest_item_in_session = songplays.item_in_session
+            and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2
     where
         users.level is null
         or users.level = ''
         or (
-            plays.user_id is null
+            songplays.user_id is null
             and users.latest_start_time between cast(:day as date) - 1 and cast(:day as date) + 2
         )
 )

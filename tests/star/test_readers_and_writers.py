@@ -139,6 +139,15 @@ def test_a_warehouse_that_keeps_failing_is_given_up_and_airflow_retries(
     assert star_counts(warehouse) == (0, 0, 0, 0, 0)
 
 
+def test_a_connection_that_is_refused_its_time_limit_is_closed(pipeline: Pipeline, warehouse: Any) -> None:
+    fault(warehouse, action="conflict", match="^set statement_timeout", times=2)
+    ended = pipeline.run("load", "--date", DAY)
+    assert ended.code == 75
+    cursor = warehouse.cursor()
+    cursor.execute("select count(*) from pg_stat_activity where application_name = 'sparkify load'")
+    assert cursor.fetchone()[0] == 0
+
+
 def test_a_day_that_fails_a_blocking_check_stays_as_it_was_and_the_results_are_kept(
     pipeline: Pipeline, warehouse: Any
 ) -> None:

@@ -163,8 +163,7 @@ def connect(settings: Settings, log: Log) -> Iterator[Any]:
         _cancel(settings, log, connection)
         raise
     finally:
-        with suppress(Exception):
-            connection.close()
+        _close(connection)
 
 
 def _open(settings: Settings, log: Log) -> Any:
@@ -186,12 +185,11 @@ def _open(settings: Settings, log: Log) -> Any:
             tcp_keepalive_interval=30,
             tcp_keepalive_count=5,
         )
-        connection._read = _whole(connection._read)
-        connection.autocommit = True
-        connection.cursor().execute(f"set statement_timeout to {settings.statement_timeout * 1000}")
-        connection.autocommit = False
-        # A statement takes as long as the server lets it; a server that is silent for longer is gone.
-        connection._usock.settimeout(settings.statement_timeout + _SILENT_SECONDS)
+        try:
+            _prepare(connection, settings)
+        except BaseException:
+            _close(connection)
+            raise
     except (ClientError, BotoCoreError) as error:
         raise _refused(error, where, settings) from error
     except Exception as error:  # what half an answer makes the driver raise depends on where it was cut
@@ -216,6 +214,20 @@ def _open(settings: Settings, log: Log) -> Any:
             "the network, and that the warehouse is up"
         ) from error
     return connection
+
+
+def _prepare(connection: Any, settings: Settings) -> None:
+    connection._read = _whole(connection._read)
+    connection.autocommit = True
+    connection.cursor().execute(f"set statement_timeout to {settings.statement_timeout * 1000}")
+    connection.autocommit = False
+    # A statement takes as long as the server lets it; a server that is silent for longer is gone.
+    connection._usock.settimeout(settings.statement_timeout + _SILENT_SECONDS)
+
+
+def _close(connection: Any) -> None:
+    with suppress(Exception):  # it may be gone already
+        connection.close()
 
 
 def _way_in(settings: Settings) -> str:

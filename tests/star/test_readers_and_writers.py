@@ -157,7 +157,7 @@ def test_a_day_that_fails_a_blocking_check_stays_as_it_was_and_the_results_are_k
     pipeline.done("stage", "events", "--date", DAY)
     ended = pipeline.run("load", "--date", DAY, "--run", "bad")
     assert ended.code == 1
-    assert "events.one_content: 1 offending row, such as" in ended.log
+    assert "songplays.one_content: 1 offending row, such as" in ended.log
     assert "2018-11-01 is not loaded, the star is as it was" in ended.log
     cursor = warehouse.cursor()
     cursor.execute("select level, title from songplays")
@@ -167,11 +167,11 @@ def test_a_day_that_fails_a_blocking_check_stays_as_it_was_and_the_results_are_k
         "where run = 'bad' and offending > 0 order by check_name"
     )
     assert list(map(list, cursor.fetchall())) == [
-        ["events.one_content", "check", 1],
         ["songplays.grain", "check", 2],
+        ["songplays.one_content", "check", 1],
     ]
     cursor.execute("select count(*) from check_results where run = 'bad' and step = 'load'")
-    assert cursor.fetchone()[0] == len(list(SQL.glob("*/*/check_*.sql")))
+    assert cursor.fetchone()[0] == len(list(SQL.glob("star/*/check_*.sql")))
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_trace_leads_from_a_play_to_its_source_line_its_copies_and_its_loads(pip
     assert re.search(r"2018-11-01-events.json +2 .* play$", shown, re.MULTILINE)
     assert re.search(r"2018-11-01-events.json +3 .* duplicate$", shown, re.MULTILINE)
     assert re.search(
-        rf"2018-11-01 +first +\w+ +{len(list(SQL.glob('*/*/check_*.sql')))} +0$", shown, re.MULTILINE
+        rf"2018-11-01 +first +\w+ +{len(list(SQL.glob('star/*/check_*.sql')))} +0$", shown, re.MULTILINE
     )
     absent = pipeline.run("trace", "139-4")
     assert absent.code == 1

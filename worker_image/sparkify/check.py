@@ -50,7 +50,7 @@ def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         started = time.monotonic()
         columns = statistics.take(transaction, day, load_id)
         log.info("took statistics", columns=columns, seconds=time.monotonic() - started)
-        found = checks.run(transaction, log, chosen, checks.bound(transaction, day))
+        found = checks.run(transaction, log, chosen, checks.bound(transaction, chosen, day))
         checks.keep(transaction, found, log, day)
         return found
 

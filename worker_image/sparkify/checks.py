@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import PurePosixPath
 
-from sparkify import thresholds
+from sparkify import thresholds, warehouse
 from sparkify.errors import UsageError
 from sparkify.log import Log
 from sparkify.settings import CheckSetting, Settings
@@ -17,6 +17,9 @@ from sparkify.warehouse import Transaction
 SAMPLE_ROWS = 5
 SAMPLE_BYTES = 4096  # of check_results.sample
 
+# The parameters whose values the warehouse is asked for.
+SESSIONS = frozenset({"least_session", "greatest_session"})
+
 _HISTORY = "history"
 
 
@@ -24,21 +27,30 @@ _HISTORY = "history"
 class Check:
     """A check as it is configured.
 
-    `name` is the table and what is checked, as in songplays.grain. `of_history` says that it compares the
-    statistics of days, which only `sparkify check` takes. `said_by` names who gave the severity (under
-    `severity`) and the thresholds.
+    `name` is the table and what is checked, as in songplays.grain. `said_by` names who gave the severity
+    (under `severity`) and the thresholds.
     """
 
     name: str
     statement: Statement
     severity: Severity
-    of_history: bool = False
     thresholds: Mapping[str, int | float] = field(default_factory=dict)
     said_by: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def table(self) -> str:
         return self.name.partition(".")[0]
+
+    @property
+    def step(self) -> str:
+        """The step that a blocking check may fail first: the one whose transaction writes what it reads."""
+        layer = PurePosixPath(self.statement.name).parts[0]
+        return {"staging": f"stage {self.table}", "star": "load"}.get(layer, "check")
+
+    @property
+    def own(self) -> dict[str, object]:
+        """The parameters whose values are this check's alone."""
+        return {**self.thresholds, "table": self.table}
 
     @property
     def counted(self) -> Statement:
@@ -64,6 +76,14 @@ class Result:
     def __str__(self) -> str:
         rows = "row" if self.offending == 1 else "rows"
         return f"{self.check.name}: {self.offending} offending {rows}, such as {self.sample}"
+
+
+class Blocked(Exception):
+    """Blocking checks found offending rows: the transaction is rolled back."""
+
+    def __init__(self, results: Sequence[Result]):
+        super().__init__("; ".join(str(result) for result in results if result.failed))
+        self.results = results
 
 
 def configured(settings: Settings) -> list[Check]:
@@ -94,36 +114,57 @@ def configured(settings: Settings) -> list[Check]:
     return sorted(found.values(), key=lambda check: check.name)
 
 
-def parameters(settings: Settings, day: date) -> dict[str, object]:
-    """What the statements of a load, and the checks of a day, may ask for."""
+def blocking(settings: Settings, step: str) -> list[Check]:
+    """The blocking checks of a step's own transaction. Raises as `configured`."""
+    return [each for each in configured(settings) if each.severity == "check" and each.step == step]
+
+
+def parameters(settings: Settings, day: date | None) -> dict[str, object]:
+    """What the statements of a load, and the checks of a day, may ask for; all days are no day."""
     reach = timedelta(days=settings.duplicate_days)
     return {
         "day": day,
-        "first_day": day - reach,
-        "last_day": day + reach,
+        "first_day": day and day - reach,
+        "last_day": day and day + reach,
         "duplicate_days": settings.duplicate_days,
         "match_tolerance": settings.match_tolerance,
     }
 
 
-def bound(transaction: Transaction, day: date) -> dict[str, object]:
-    """The values of the parameters that any check may have, but for its table and thresholds."""
-    least, greatest = transaction.rows("staging/events/select_sessions", day=day)[0]
-    return {**parameters(transaction.settings, day), "least_session": least, "greatest_session": greatest}
+def bound(transaction: Transaction, chosen: Sequence[Check], day: date | None) -> dict[str, object]:
+    """The values of the parameters that checks may have, but for their tables and thresholds."""
+    values = parameters(transaction.settings, day)
+    if any(check.statement.parameters & SESSIONS for check in chosen):
+        least, greatest = transaction.rows("staging/events/select_sessions", day=day)[0]
+        values |= {"least_session": least, "greatest_session": greatest}
+    return values
+
+
+def demand(
+    transaction: Transaction, log: Log, chosen: Sequence[Check], values: Mapping[str, object]
+) -> list[Result]:
+    """Run checks as `run`, and raise Blocked if one that is blocking found something."""
+    results = run(transaction, log, chosen, values)
+    if any(result.failed for result in results):
+        raise Blocked(results)
+    return results
 
 
 def run(
     transaction: Transaction, log: Log, chosen: Sequence[Check], values: Mapping[str, object]
 ) -> list[Result]:
-    """Run checks with what `bound` gives, or more; log each that found something."""
+    """Run checks with what `bound` gives, or more; log each that found something.
+
+    One statement counts for all of them: each statement costs Redshift a compilation, and the way there and
+    back, whatever it reads. Only a check that found rows is asked for some of them.
+    """
+    found = _counted(transaction, chosen, values)
     results = []
-    for check in chosen:
-        result = _run(transaction, check, {**values, **check.thresholds, "table": check.table})
-        results.append(result)
-        if result.offending:
-            log.warning(
-                f"{check.severity} found offending rows", check=check.name, offending=result.offending
-            )
+    for check, offending in zip(chosen, found, strict=True):
+        sample = _sample(transaction, check, values) if offending else []
+        results.append(Result(check, offending, _as_json(sample)))
+        if offending:
+            log.warning(f"{check.severity} found offending rows", check=check.name, offending=offending)
     return results
 
 
@@ -146,6 +187,11 @@ def keep(transaction: Transaction, results: Sequence[Result], log: Log, day: dat
     transaction.insert_rows("ledger/check_results/insert", rows)
 
 
+def keep_alone(settings: Settings, results: Sequence[Result], log: Log, day: date) -> None:
+    """Keep the results of a transaction that was rolled back, in one of their own."""
+    warehouse.write(settings, log, None, lambda transaction: keep(transaction, results, log, day))
+
+
 def _found(settings: Settings, configuration: Configuration) -> Iterator[Check]:
     """The checks as their files and the defaults of their thresholds have them."""
     for severity in ("check", "warn"):
@@ -159,7 +205,7 @@ def _found(settings: Settings, configuration: Configuration) -> Iterator[Check]:
             raise UsageError(f"sql/checks.toml: history: there is no sql/{_HISTORY}/{file}.sql to check by")
         for table in tables:
             each = statement(settings.sql, f"{_HISTORY}/{file}")
-            made = Check(f"{table}.{what}", each, "check" if severity == "check" else "warn", True)
+            made = Check(f"{table}.{what}", each, "check" if severity == "check" else "warn")
             yield _with_defaults(made, configuration)
 
 
@@ -205,10 +251,24 @@ def _apply(found: dict[str, Check], configuration: Configuration, said: CheckSet
         )
 
 
-def _run(transaction: Transaction, check: Check, values: dict[str, object]) -> Result:
-    columns, rows = transaction.select(check.counted, **values)
-    sample = [dict(zip(columns[1:], row[1:], strict=True)) for row in rows]
-    return Result(check, int(rows[0][0]) if rows else 0, _as_json(sample))
+def _counted(transaction: Transaction, chosen: Sequence[Check], values: Mapping[str, object]) -> list[int]:
+    """How many rows each check finds."""
+    texts, parameters = [], dict(values)
+    for number, check in enumerate(chosen):
+        own = {name: f"{name}_{number}" for name in check.own}
+        parameters |= {own[name]: value for name, value in check.own.items()}
+        text = check.statement.renamed(own).text
+        texts.append(f"select {number} as place, count(*) as offending_rows\nfrom (\n{text}\n) as offending")
+    together = Statement("checks", "\nunion all\n".join(texts))
+    found = (
+        {place: int(count) for place, count in transaction.select(together, **parameters)[1]} if texts else {}
+    )
+    return [found[number] for number in range(len(chosen))]
+
+
+def _sample(transaction: Transaction, check: Check, values: Mapping[str, object]) -> list[dict[str, object]]:
+    columns, rows = transaction.select(check.counted, **values, **check.own)
+    return [dict(zip(columns[1:], row[1:], strict=True)) for row in rows]
 
 
 def _as_json(sample: list[dict[str, object]]) -> str:

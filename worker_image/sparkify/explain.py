@@ -38,12 +38,12 @@ def show(name: str, day: date | None, configured: Sequence[Check], settings: Set
     text = check.statement.text
     header = _HEADER.match(text)
     meaning = re.sub(r"^-- ?(?:(?:check|warn)_\w+: )?", "", header[0], flags=re.MULTILINE) if header else ""
-    step = "check" if check.of_history or check.severity == "warn" else "load, check"
+    steps = "check" if check.step == "check" or check.severity == "warn" else f"{check.step}, check"
     facts = {
         "check": check.name,
         "severity": f"{check.severity}, by {check.said_by['severity']}",
         "file": f"sql/{check.statement.name}.sql",
-        "run by": "-" if check.severity == "off" else step,
+        "run by": "-" if check.severity == "off" else steps,
         "means": " ".join(meaning.partition("Rerun:")[0].split()),
     }
     print(report.record(list(facts), list(facts.values())))
@@ -62,9 +62,9 @@ def show(name: str, day: date | None, configured: Sequence[Check], settings: Set
         ]
         columns = ["threshold", "value", "by", "least", "greatest", "means"]
         print(f"\n{report.table(columns, rows)}")
-    values: dict[str, object] = {**check.thresholds, "table": check.table}
-    if day and check.statement.parameters & {"least_session", "greatest_session"}:
-        values |= warehouse.read(settings, log, lambda transaction: checks.bound(transaction, day))
+    values = check.own
+    if day and check.statement.parameters & checks.SESSIONS:
+        values |= warehouse.read(settings, log, lambda transaction: checks.bound(transaction, [check], day))
     elif day:
         values |= checks.parameters(settings, day)
     body = Statement(check.statement.name, text.removeprefix(header[0] if header else ""))

@@ -21,13 +21,6 @@ from sparkify.warehouse import Transaction
 LOCK = "lock_star"
 
 
-class _Blocked(Exception):
-    """Blocking checks found offending rows: the load's transaction is rolled back."""
-
-    def __init__(self, results: Sequence[checks.Result]):
-        self.results = results
-
-
 def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     """Load one staged day.
 
@@ -35,9 +28,7 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         DataError: the day is not staged, or a blocking check found offending rows; the star is as it was.
     """
     day: date = args.date
-    blocking = [
-        each for each in checks.configured(settings) if each.severity == "check" and not each.of_history
-    ]
+    blocking = checks.blocking(settings, "load")
     load_id = uuid.uuid4().hex
     try:
         written = warehouse.write(
@@ -47,12 +38,10 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
             lambda transaction: _load(transaction, log, day, load_id, blocking),
             lambda transaction: bool(transaction.rows("ledger/loads/select", load_id=load_id)),
         )
-    except _Blocked as blocked:
-        results = blocked.results
-        warehouse.write(settings, log, None, lambda transaction: checks.keep(transaction, results, log, day))
-        failed = [str(result) for result in results if result.failed]
+    except checks.Blocked as blocked:
+        checks.keep_alone(settings, blocked.results, log, day)
         raise DataError(
-            f"{day} is not loaded, the star is as it was: {'; '.join(failed)}; "
+            f"{day} is not loaded, the star is as it was: {blocked}; "
             f"check_results has all results of run {log.run}"
         ) from None
     for table, deleted, inserted in written:
@@ -120,9 +109,7 @@ def _load(
     rewrite("time")
 
     started = time.monotonic()
-    results = checks.run(transaction, log, blocking, parameters)
-    if any(result.failed for result in results):
-        raise _Blocked(results)
+    results = checks.demand(transaction, log, blocking, parameters)
     checks.keep(transaction, results, log, day)
     log.info("checks passed", checks=len(results), seconds=time.monotonic() - started)
     return written

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
-from sparkify import naming, refusals, sources, warehouse
+from sparkify import checks, naming, refusals, sources, warehouse
 from sparkify.compaction import Compacted, Compaction, SourceFile
 from sparkify.errors import DataError, NothingToDo, PassingError, SparkifyError, Terminated
 from sparkify.log import Log
@@ -49,7 +49,8 @@ def events(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     Raises:
         PassingError: the day has no object, and SPARKIFY_MISSING_DAY is fail.
         NothingToDo: it has none, SPARKIFY_MISSING_DAY is empty, and nothing of the day is staged.
-        DataError: too many lines are bad, or the warehouse refused the rows; staging is as it was.
+        DataError: too many lines are bad, the warehouse refused the rows, or a blocking check of staging
+            found offending ones; staging is as it was.
     """
     day: date = args.date
     name = naming.events_key(day)
@@ -152,6 +153,7 @@ class _Stage:
         self._settings = settings
         self._log = log
         self._lock = f"lock_staging_{source.name}"
+        self._checks = checks.blocking(settings, f"stage {source.name}")
 
     def run(self, prefix: str, choose: _Choose) -> None:
         source, staging = (
@@ -295,6 +297,12 @@ class _Stage:
                 lambda transaction: self._replace(transaction, compacted, staged),
                 lambda transaction: self._version(transaction) == compacted.version,
             )
+        except checks.Blocked as blocked:
+            kept = ""
+            if day := self._source.day:
+                checks.keep_alone(self._settings, blocked.results, self._log, day)
+                kept = f"; check_results has all results of run {self._log.run}"
+            raise DataError(f"{day or 'songs'}: staging is as it was: {blocked}{kept}") from None
         except DataError:
             if refused := self._refused(staging, compacted.version):
                 raise DataError(
@@ -339,6 +347,8 @@ class _Stage:
         transaction.execute("ledger/staged_files/insert", **parameters)
         transaction.execute("ledger/staging_versions/delete", **parameters)
         transaction.execute("ledger/staging_versions/insert", **parameters)
+        values = checks.bound(transaction, self._checks, self._source.day)
+        checks.demand(transaction, self._log, self._checks, values)
         after = self._quarantined(transaction)
         return before - after, after
 

@@ -45,6 +45,15 @@ class Statement:
 
         return Statement(self.name, head + values + ",\n".join(map(numbered, range(1, count + 1))))
 
+    def renamed(self, names: Mapping[str, str]) -> "Statement":
+        """The statement with other names for some of its parameters."""
+        return Statement(
+            self.name,
+            _TOKENS.sub(
+                lambda token: f":{names.get(token[1], token[1])}" if token[1] else token[0], self.text
+            ),
+        )
+
     def with_literals(self, literals: Mapping[str, str]) -> str:
         """The text with each parameter replaced by SQL text.
 

@@ -18,7 +18,7 @@ SAMPLE_ROWS = 5
 SAMPLE_BYTES = 4096  # of check_results.sample
 
 # The parameters whose values the warehouse is asked for.
-SESSIONS = frozenset({"least_session", "greatest_session"})
+RANGE = frozenset({"least_session", "greatest_session", "least_start_time", "greatest_start_time"})
 
 _HISTORY = "history"
 
@@ -134,9 +134,8 @@ def parameters(settings: Settings, day: date | None) -> dict[str, object]:
 def bound(transaction: Transaction, chosen: Sequence[Check], day: date | None) -> dict[str, object]:
     """The values of the parameters that checks may have, but for their tables and thresholds."""
     values = parameters(transaction.settings, day)
-    if any(check.statement.parameters & SESSIONS for check in chosen):
-        least, greatest = transaction.rows("staging/events/select_sessions", day=day)[0]
-        values |= {"least_session": least, "greatest_session": greatest}
+    if any(check.statement.parameters & RANGE for check in chosen):
+        values |= transaction.record("star/songplays/select_range", day=day)
     return values
 
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from sparkify import checks, report, thresholds, warehouse
 from sparkify.checks import Check
@@ -63,7 +63,7 @@ def show(name: str, day: date | None, configured: Sequence[Check], settings: Set
         columns = ["threshold", "value", "by", "least", "greatest", "means"]
         print(f"\n{report.table(columns, rows)}")
     values = check.own
-    if day and check.statement.parameters & checks.SESSIONS:
+    if day and check.statement.parameters & checks.RANGE:
         values |= warehouse.read(settings, log, lambda transaction: checks.bound(transaction, [check], day))
     elif day:
         values |= checks.parameters(settings, day)
@@ -74,6 +74,8 @@ def show(name: str, day: date | None, configured: Sequence[Check], settings: Set
 
 
 def _literal(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"timestamp '{value}'"
     if isinstance(value, date):
         return f"date '{value}'"
     return literal(value) if isinstance(value, str) else str(value)

@@ -92,8 +92,7 @@ def _load(
     rewrite("artists")
 
     execute("changes/touched_keys/insert")
-    least, greatest = transaction.rows("changes/touched_keys/select_sessions")[0]
-    parameters |= {"least_session": least, "greatest_session": greatest}
+    parameters |= transaction.record("changes/touched_keys/select_range")
     execute("changes/incoming_plays/insert_staged")
     execute("changes/replaced_plays/insert_touched")
     if retitled:

@@ -108,6 +108,11 @@ class Transaction:
         """The rows that sql/<name>.sql selects."""
         return list(self._execute(statement(self.settings.sql, name), parameters).fetchall())
 
+    def record(self, name: str, /, **parameters: object) -> dict[str, object]:
+        """The one row that sql/<name>.sql selects, by the names of its columns."""
+        columns, (row,) = self.select(statement(self.settings.sql, name), **parameters)
+        return dict(zip(columns, row, strict=True))
+
     def select(self, query: Statement, /, **parameters: object) -> tuple[list[str], list[Row]]:
         """The column names and the rows that a statement selects."""
         cursor = self._execute(query, parameters)

@@ -2,7 +2,7 @@
 -- (day, file, line) of the same content within the days in which copies are looked for. A change of this day
 -- reaches the days after it: a copy there gains or loses the event.
 -- Of a day out of step the star's own rows count, not its new staging.
--- The sessions' range only spares blocks: see select_sessions of touched_keys.
+-- The ranges only spare blocks: see select_range of touched_keys.
 -- Rerun: the table is temporary and empty.
 insert into incoming_plays
 with candidates as (
@@ -62,7 +62,7 @@ with candidates as (
     where
         songplays.source_day between :first_day and :last_day
         and songplays.session_id between :least_session and :greatest_session
-        and songplays.start_time between cast(:first_day as date) - 1 and cast(:last_day as date) + 2
+        and songplays.start_time between :least_start_time and :greatest_start_time
         and days_in_step.day is null
 ),
 

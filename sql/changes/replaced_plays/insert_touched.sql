@@ -1,5 +1,5 @@
 -- replaced_plays: what the star holds of the touched events, from this day and the days that it reaches.
--- The sessions' range only spares blocks: see select_sessions of touched_keys.
+-- The ranges only spare blocks: see select_range of touched_keys.
 -- Rerun: the table is temporary and empty.
 insert into replaced_plays
 select
@@ -16,4 +16,4 @@ inner join songplays
 where
     songplays.source_day between :day and :last_day
     and songplays.session_id between :least_session and :greatest_session
-    and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2;
+    and songplays.start_time between :least_start_time and :greatest_start_time;

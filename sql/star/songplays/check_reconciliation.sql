@@ -2,7 +2,7 @@
 -- from an earlier line; to the row. A returned row is a play that the star has in neither way, one that the
 -- star has and staging has not, or one that the star has though an earlier day's file has it (original_*).
 -- (That no key is there twice, check_grain says.)
--- The sessions' range only spares blocks: see select_sessions of touched_keys.
+-- The ranges only spare blocks: see select_range of touched_keys.
 -- Rerun: only reads.
 with plays as (
     select
@@ -24,7 +24,7 @@ held as (
     from songplays
     where
         source_day = :day
-        and start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+        and start_time between :least_start_time and :greatest_start_time
 ),
 
 unmatched as (
@@ -94,4 +94,4 @@ where
     and staging_events.session_id between :least_session and :greatest_session
     and staging_events.page = 'NextSong'
     and songplays.source_day = :day
-    and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2;
+    and songplays.start_time between :least_start_time and :greatest_start_time;

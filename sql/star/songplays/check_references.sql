@@ -12,14 +12,14 @@ left join users on songplays.user_id = users.user_id
 left join "time"
     on
         songplays.start_time = "time".start_time
-        and "time".start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+        and "time".start_time between :least_start_time and :greatest_start_time
 left join songs
     on
         songplays.song_id = songs.song_id
         and songplays.artist_id = songs.artist_id
 where
     songplays.source_day = :day
-    and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+    and songplays.start_time between :least_start_time and :greatest_start_time
     and (
         users.user_id is null
         or "time".start_time is null

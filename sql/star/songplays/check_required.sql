@@ -11,7 +11,7 @@ select
 from songplays
 where
     source_day = :day
-    and start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+    and start_time between :least_start_time and :greatest_start_time
     and (
         songplay_id is null
         or user_id is null

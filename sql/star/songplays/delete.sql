@@ -6,4 +6,4 @@ where
     songplays.songplay_id = replaced_plays.songplay_id
     and songplays.start_time = replaced_plays.start_time
     -- only these blocks are read
-    and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2;
+    and songplays.start_time between :least_start_time and :greatest_start_time;

@@ -1,12 +1,13 @@
--- check_grain: one row a start time, among the days that a load of the day may write. songplay_id is the
--- first of the plays that began then.
+-- check_grain: one row a start time, in the range of those of the day's plays. songplay_id is the first of
+-- the plays that began then.
+-- The ranges only spare blocks: see select_range of touched_keys.
 -- Rerun: only reads.
 with offending as (
     select
         start_time,
         count(*) as row_count
     from "time"
-    where start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+    where start_time between :least_start_time and :greatest_start_time
     group by start_time
     having count(*) > 1
 )
@@ -19,5 +20,5 @@ from offending
 left join songplays
     on
         offending.start_time = songplays.start_time
-        and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+        and songplays.start_time between :least_start_time and :greatest_start_time
 group by offending.start_time, offending.row_count;

@@ -1,5 +1,6 @@
 -- check_required: the parts of a start time are those of the time itself. songplay_id is the first of the
 -- plays that began then.
+-- The ranges only spare blocks: see select_range of touched_keys.
 -- Rerun: only reads.
 with offending as (
     select
@@ -12,7 +13,7 @@ with offending as (
         weekday
     from "time"
     where
-        start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+        start_time between :least_start_time and :greatest_start_time
         and (
             hour <> extract(hour from start_time)
             or day <> extract(day from start_time)
@@ -36,7 +37,7 @@ from offending
 left join songplays
     on
         offending.start_time = songplays.start_time
-        and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+        and songplays.start_time between :least_start_time and :greatest_start_time
 group by
     offending.start_time,
     offending.hour,

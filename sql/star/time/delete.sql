@@ -3,13 +3,13 @@
 -- Rerun: runs after the plays are rewritten; a second run finds nothing.
 delete from "time"
 where
-    start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+    start_time between :least_start_time and :greatest_start_time
     and start_time in (
         select replaced_plays.start_time
         from replaced_plays
         left join songplays
             on
                 replaced_plays.start_time = songplays.start_time
-                and songplays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+                and songplays.start_time between :least_start_time and :greatest_start_time
         where songplays.start_time is null
     );

@@ -14,7 +14,7 @@ from incoming_plays
 left join "time"
     on
         incoming_plays.start_time = "time".start_time
-        and "time".start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+        and "time".start_time between :least_start_time and :greatest_start_time
 where
-    incoming_plays.start_time between cast(:day as date) - 1 and cast(:last_day as date) + 2
+    incoming_plays.start_time between :least_start_time and :greatest_start_time
     and "time".start_time is null;

@@ -19,5 +19,5 @@ left join songplays
     on
         repeated.user_id = songplays.user_id
         and songplays.source_day = :day
-        and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+        and songplays.start_time between :least_start_time and :greatest_start_time
 group by repeated.user_id, repeated.row_count;

@@ -15,13 +15,13 @@ with offending as (
             and users.latest_start_time = songplays.start_time
             and users.latest_session_id = songplays.session_id
             and users.latest_item_in_session = songplays.item_in_session
-            and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+            and songplays.start_time between :least_start_time and :greatest_start_time
     where
         users.level is null
         or users.level = ''
         or (
             songplays.user_id is null
-            and users.latest_start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+            and users.latest_start_time between :least_start_time and :greatest_start_time
         )
 )
 
@@ -36,7 +36,7 @@ from offending
 left join songplays
     on
         offending.user_id = songplays.user_id
-        and songplays.start_time between cast(:day as date) - 1 and cast(:day as date) + 2
+        and songplays.start_time between :least_start_time and :greatest_start_time
 group by
     offending.user_id,
     offending.level,

@@ -92,7 +92,7 @@ def _load(
     rewrite("artists")
 
     execute("changes/touched_keys/insert")
-    parameters |= transaction.record("changes/touched_keys/select_range")
+    parameters |= transaction.record("changes/touched_keys/select_range", day=day)
     execute("changes/incoming_plays/insert_staged")
     execute("changes/replaced_plays/insert_touched")
     if retitled:

@@ -1,7 +1,8 @@
 -- check_one_content: one key, one content: no other line staged for the day, or for a loaded day near it, has
 -- an event's key and says something else. A returned row names both lines: of the day, each line that says
 -- something else than the key's first.
--- Most keys are there once, and are not looked at again.
+-- Most keys are there once, and are not looked at again. The ranges only spare blocks: see select_range of
+-- touched_keys.
 -- Rerun: only reads.
 with repeated as (
     select
@@ -55,6 +56,7 @@ near as (
     where
         staging_events.day between :first_day and :last_day
         and staging_events.day <> :day
+        and staging_events.session_id between :least_session and :greatest_session
 )
 
 select

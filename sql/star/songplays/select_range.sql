@@ -1,14 +1,12 @@
--- The range of sessions, and that of start times, of the plays that are staged for a day or that the star has
--- from it; for none, ranges that nothing lies in.
+-- The range of sessions of all that is staged for a day or that the star has from it, and that of start times
+-- of its plays; for none, ranges that nothing lies in.
 -- What they are for, sql/changes/touched_keys/select_range.sql says.
-with plays as (
+with lines as (
     select
         session_id,
-        ts as start_time
+        case when page = 'NextSong' then ts end as start_time
     from staging_events
-    where
-        day = :day
-        and page = 'NextSong'
+    where day = :day
     union all
     select
         session_id,
@@ -24,4 +22,4 @@ select
     coalesce(max(session_id), -1) as greatest_session,
     coalesce(min(start_time), cast('9999-12-31' as timestamp)) as least_start_time,
     coalesce(max(start_time), cast('1970-01-01' as timestamp)) as greatest_start_time
-from plays;
+from lines;

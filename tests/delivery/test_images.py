@@ -149,6 +149,38 @@ def test_every_base_image_is_pulled_by_its_digest(clone: Clone) -> None:
         assert "@sha256:" in line
 
 
+# A go that has downloaded each module, with the checksum that is wanted, or with another one.
+GO = """
+[ "$1" = mod ] || exit 0
+echo '{{'
+echo '	"Dir": "'"$HOME"'",'
+echo '	"Sum": "'"{checksum}"'",'
+echo '	"GoModSum": "h1:other="'
+echo '}}'"""
+PROMETHEUS = SCRIPTS / "prometheus-tools"
+
+
+def test_prometheus_tools_are_built_from_modules_by_version_and_checksum(clone: Clone) -> None:
+    clone.has("go", GO.format(checksum=f"""$(sed -n "s|.* $4 ||p" {PROMETHEUS})"""))
+    done = clone.run(PROMETHEUS, "tools")
+    assert done.code == 0, done.log
+    folder = clone.root / "tools"
+    assert clone.told("go") == [
+        "mod download -json github.com/prometheus/prometheus@v0.305.0",
+        f"build -tags remove_all_sd -o {folder}/promtool ./cmd/promtool",
+        "mod download -json github.com/prometheus/statsd_exporter@v0.30.0",
+        f"build -tags remove_all_sd -o {folder}/statsd_exporter .",
+    ]
+
+
+def test_a_module_that_is_not_what_it_was_is_not_built(clone: Clone) -> None:
+    clone.has("go", GO.format(checksum="h1:another="))
+    done = clone.run(PROMETHEUS, "tools")
+    assert done.code == 1
+    assert done.log.startswith("github.com/prometheus/prometheus@v0.305.0 is not what it was: h1:another= ")
+    assert [line.split()[0] for line in clone.told("go")] == ["mod"]
+
+
 def test_the_schemas_of_both_controllers_are_fetched_by_commit(clone: Clone, tmp_path: Path) -> None:
     clone.has("curl")
     assert clone.run(SCRIPTS / "controller-schemas", str(tmp_path / "schemas")).code == 0

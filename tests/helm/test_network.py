@@ -138,9 +138,18 @@ def test_on_eks_a_worker_reaches_dns_the_warehouse_and_https(eks: Objects) -> No
     assert reach(eks)["worker"] == ways("private network:5439", "pod identity:80") | API
 
 
-def test_freshness_reaches_what_a_worker_reaches(eks: Objects) -> None:
+def test_freshness_reaches_what_a_worker_reaches_and_the_mail_server(alone: Path, eks: Objects) -> None:
     reached = reach(eks)
-    assert reached["sparkify-freshness"] == reached["worker"]
+    assert reached["sparkify-freshness"] == reached["worker"] | MAIL
+    assert not reached["worker"] & MAIL
+    without = reach(render(alone, "eks", {"global": {"notices": {"email": []}}}))
+    assert without["sparkify-freshness"] == without["worker"]
+
+
+def test_the_mail_servers_port_is_opened_as_it_is_set(alone: Path) -> None:
+    made = render(alone, "eks", {"networkPolicies": {"smtpPort": 22}})
+    ports = {each.rpartition(":")[2] for each in reach(made)["sparkify-freshness"] - reach(made)["worker"]}
+    assert ports == {"22"}
 
 
 def test_in_kind_a_webhook_is_reached_when_notices_go_there(alone: Path) -> None:

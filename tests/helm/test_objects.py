@@ -8,6 +8,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
+from sparkify import cli
 from tests.helm.rendering import JOBS, NAMESPACE, RELEASE, Objects, Pod, namespace, render
 
 BY_DIGEST = r"[^@\s]+@sha256:[0-9a-f]{64}"
@@ -185,6 +186,30 @@ def test_nothing_outlives_the_release(objects: Objects) -> None:
     }
     assert set(left) == {f"{RELEASE}-test"}
     assert left[f"{RELEASE}-test"]["helm.sh/hook"] == "test"
+
+
+def test_the_connection_is_tested_by_helm_on_demand_and_by_argo_cd_after_each_sync(objects: Objects) -> None:
+    """Flux runs it as helm does. A pod that failed stays, to be looked at."""
+    pod = objects.one("Pod", f"{RELEASE}-test")
+    assert pod["metadata"]["annotations"] == {
+        "helm.sh/hook": "test",
+        "helm.sh/hook-output-log-policy": "hook-failed,hook-succeeded",
+        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        "argocd.argoproj.io/hook": "PostSync",
+        "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation,HookSucceeded",
+    }
+    # Argo CD waits for its end: it must have one.
+    assert pod["spec"]["restartPolicy"] == "Never"
+    assert pod["spec"]["activeDeadlineSeconds"] == 300
+    (container,) = pod["spec"]["containers"]
+    understood = cli.parser().parse_args(container["args"])
+    assert (understood.step, understood.run) == ("connect", "helm-test")
+    hooks = [
+        each["metadata"]["name"]
+        for each in objects.all
+        if "argocd.argoproj.io/hook" in (each["metadata"].get("annotations") or {})
+    ]
+    assert hooks == [f"{RELEASE}-test"]
 
 
 def test_volumes_are_asked_for_only_on_demand_and_go_with_the_release(alone: Path, objects: Objects) -> None:

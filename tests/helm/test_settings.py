@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 VARIABLES = Settings.variables()
 SECRET = {name for name, setting in VARIABLES.items() if setting["secret"]}
 
-IN_THE_IMAGE = {"SPARKIFY_SQL"}
+ELSEWHERE = {
+    "SPARKIFY_SQL",  # in the image
+    "SPARKIFY_NOTICE_EMAIL",  # by global.notices.email, for freshness's pod alone
+}
 # Read by the AWS libraries and by Python, not by the worker's own code.
 LIBRARIES = {"AWS_ENDPOINT_URL_S3", "AWS_ALLOW_HTTP", "SSL_CERT_FILE"}
 LIBRARIES_SECRET = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -58,14 +61,14 @@ def test_a_worker_accepts_what_it_is_told(profile: Objects) -> None:
 
 
 def test_a_worker_is_told_nothing_that_nobody_reads(profile: Objects) -> None:
-    assert set(config(profile)) <= set(VARIABLES) - SECRET - IN_THE_IMAGE | LIBRARIES
+    assert set(config(profile)) <= set(VARIABLES) - SECRET - ELSEWHERE | LIBRARIES
     assert set(secret(profile)) <= SECRET | LIBRARIES_SECRET
     assert "SPARKIFY_WAREHOUSE_PASSWORD" in secret(profile)
 
 
 def test_every_setting_that_is_no_secret_can_be_set_and_no_other() -> None:
     settings = SCHEMA["properties"]["worker"]["properties"]["settings"]["properties"]
-    assert set(settings) == set(VARIABLES) - SECRET - IN_THE_IMAGE | LIBRARIES
+    assert set(settings) == set(VARIABLES) - SECRET - ELSEWHERE | LIBRARIES
 
 
 GOOD = {
@@ -132,7 +135,7 @@ def test_what_the_worker_would_refuse_the_chart_refuses(
 
 
 def test_the_good_examples_are_of_every_setting() -> None:
-    assert set(GOOD) == set(VARIABLES) - SECRET - IN_THE_IMAGE
+    assert set(GOOD) == set(VARIABLES) - SECRET - ELSEWHERE
 
 
 @pytest.mark.parametrize("name", ["SPARKIFY_WAREHOUSE_WORKGROUP", "SPARKIFY_WAREHOUSE_CLUSTER"])

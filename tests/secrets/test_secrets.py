@@ -133,6 +133,9 @@ WRONG: dict[str, dict[str, str]] = {
     "a host with a password": {"SPARKIFY_WAREHOUSE_HOST": f"user:{canary('Host')}@127.0.0.1"},
     "an exporter with a password": {"SPARKIFY_STATSD": f"user:{canary('Statsd')}@127.0.0.1:8125"},
     "a webhook that is no URL": {"SPARKIFY_NOTICE_URL": f"hooks.example/{canary('Notice')}"},
+    "a mail server's connection without its port": {
+        "SPARKIFY_NOTICE_SMTP": f"smtp://user:{canary('Smtp')}@mail.example"
+    },
     "a port that is a URL": {"SPARKIFY_WAREHOUSE_PORT": f"postgresql://user:{canary('Port')}@host"},
 }
 

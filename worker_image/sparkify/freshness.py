@@ -20,7 +20,7 @@ _NAMED = 3
 
 
 def freshness(args: argparse.Namespace, settings: Settings, log: Log) -> None:
-    """Print one line if every day is loaded that is due; else, or if nobody can tell, post it as a notice.
+    """Print one line if every day is loaded that is due; else, or if nobody can tell, send it as a notice.
 
     A day is due so many hours after its end. With SPARKIFY_MISSING_DAY=empty a day without an object is
     loaded by leaving it alone.
@@ -33,7 +33,7 @@ def freshness(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     try:
         print(_fresh(now, timedelta(hours=args.hours), args.days, args.patience, settings, log))
     except SparkifyError as error:
-        notices.post(settings, log, f"Sparkify of {settings.source.url()}: {error}")
+        notices.send(settings, log, f"Sparkify of {settings.source.url()}: {error}")
         raise
 
 

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, Literal
 
 import obstore
-from obstore.exceptions import BaseError, InvalidPathError, PreconditionError
+from obstore.exceptions import BaseError, InvalidPathError, PreconditionError, UnauthenticatedError
 from obstore.store import S3Store
 
 from sparkify.errors import PassingError, UsageError
@@ -42,6 +42,8 @@ _REFUSED_DELETION = re.compile(r"request failed for key (?P<key>.+): (?P<message
 _CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
 # S3's codes for what may pass although their status does not say so (S3 API Reference, ErrorResponses).
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed")
+# The same of STS (STS API Reference, AssumeRoleWithWebIdentity and CommonErrors).
+_STS_PASSING = ("IDPCommunicationError", "ThrottlingException", "Throttling")
 # S3's codes for an object that is gone or another one.
 _NO_LONGER_THAT = ("NoSuchKey", "PreconditionFailed")
 # What obstore raises for a key that is no path: the one in a listing, the other for an argument.
@@ -222,6 +224,9 @@ class Bucket:
         else:
             status, code, answer = _answer(str(error))
         where = f"S3 {self.location.url(key)}"
+        if isinstance(error, UnauthenticatedError):  # the provider's; S3 itself answers 403
+            said = _short(error).partition("External AWS credential provider: ")[2]
+            return PassingError(f"{where}: AWS gave no new credentials to {doing} it: {said}; try again")
         if code == "NoSuchBucket":
             return UsageError(f"{where}: there is no bucket {self.location.bucket}; check {self._setting}")
         if isinstance(error, FileNotFoundError) or code in _NO_LONGER_THAT:
@@ -273,15 +278,45 @@ def _check_endpoint() -> None:
 
 
 def _credentials(setting: str) -> Any:
-    if "AWS_ACCESS_KEY_ID" in os.environ and "AWS_SECRET_ACCESS_KEY" in os.environ:
+    """Who signs the requests: obstore by the environment's keys (None), else boto3 by what its chain finds.
+
+    boto3 renews what expires a quarter of an hour before it does (botocore, RefreshableCredentials). obstore
+    would keep what it is given for half an hour; it is told that it is over at once, so that it asks for each
+    request.
+
+    Raises:
+        UsageError: there are none, or AWS refuses the role.
+        PassingError: whoever gives them out does not answer, or fails.
+    """
+    if os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY"):
         return None
-    from botocore.exceptions import BotoCoreError
+    from botocore import exceptions
     from obstore.auth.boto3 import Boto3CredentialProvider
 
+    none = f"AWS gave no credentials for {setting}"
     try:
-        return Boto3CredentialProvider()
-    except (ValueError, BotoCoreError) as error:
+        provider = Boto3CredentialProvider(ttl=timedelta())
+        provider()  # some are asked for at their first use, in obstore, which leaves an error no type
+        return provider
+    except exceptions.ClientError as error:
+        status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+        if status >= 500 or code in _STS_PASSING:
+            raise PassingError(f"{none}: {_line(error)}; it may pass: try again") from error
+        raise UsageError(
+            f"{none}: {_line(error)}; check the role of the pod's ServiceAccount, and whom it trusts"
+        ) from error
+    except (
+        exceptions.CredentialRetrievalError,
+        exceptions.ConnectionError,
+        exceptions.HTTPClientError,
+    ) as error:
+        raise PassingError(f"{none}: {_line(error)}; it may pass: try again") from error
+    except (ValueError, OSError, exceptions.BotoCoreError) as error:
         raise UsageError(
             f"there are no AWS credentials for {setting}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            f"AWS_PROFILE, or give the pod a role ({error})"
+            f"AWS_PROFILE, or give the pod a role ({_line(error)})"
         ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

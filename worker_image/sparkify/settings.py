@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sparkify.errors import UsageError
 
@@ -18,7 +18,7 @@ _AMAZON = (
 # Read by the AWS libraries; the first one counts.
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")  # those of old accounts included
-
+_MAIL_ADDRESS = re.compile(r"[^@,\s]+@[^@,\s]+")
 
 _CHECK = re.compile(r"(?:([a-z_]+\.[a-z_]+)\.)?([a-z_]+)=([a-z]+|\d{1,9}(?:\.\d{1,9})?)")
 
@@ -32,6 +32,21 @@ class Location:
 
     def url(self, key: str = "") -> str:
         return f"s3://{self.bucket}/{self.prefix}{key}"
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Who takes mails, and how: by TLS from the first byte on (`encrypted`), else by STARTTLS.
+
+    `user` and `password` are empty where the server asks for none.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    sender: str
+    encrypted: bool
 
 
 @dataclass(frozen=True)
@@ -103,6 +118,41 @@ def _url(text: str) -> str:
     return text
 
 
+def _mail_addresses(text: str) -> tuple[str, ...]:
+    addresses = tuple(text.split(",")) if text else ()
+    if not all(map(_MAIL_ADDRESS.fullmatch, addresses)):
+        raise ValueError("is not of the form name@host,name@host")
+    return addresses
+
+
+def _mail_server(text: str) -> MailServer | None:
+    """An Airflow connection's URI, read as Airflow reads it: one Secret tells both.
+
+    Its other extras (`timeout`, say) are Airflow's alone. Any text but the empty one is a yes there
+    (apache-airflow-providers-smtp, SmtpHook.use_ssl).
+    """
+    if not text:
+        return None
+    form = "is not of the form smtp://USER:PASSWORD@HOST:587?disable_ssl=true&from_email=FROM, URL-encoded"
+    try:
+        url = urlsplit(text)
+        host, port = _host(url.hostname or ""), url.port
+    except ValueError as error:
+        raise ValueError(form) from error
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    options = dict(parse_qsl(url.query))
+    sender = options.get("from_email", "")
+    # smtplib encodes user and password as ASCII.
+    plain = bool(user) == bool(password) and f"{user}{password}".isascii()
+    if url.scheme != "smtp" or not port or not plain or not _MAIL_ADDRESS.fullmatch(sender):
+        raise ValueError(form)
+    if options.get("disable_ssl") and options.get("disable_tls"):
+        raise ValueError(
+            "disables TLS by both ways: a mail that may have a password before it goes by TLS only"
+        )
+    return MailServer(host, port, user, password, sender, encrypted=not options.get("disable_ssl"))
+
+
 def _address(text: str) -> tuple[str, int] | None:
     if not text:
         return None
@@ -157,6 +207,12 @@ def _login_problems(env: Mapping[str, str]) -> list[str]:
     if len(given) == 1:
         return []
     return [f"set one of {', '.join(ways)}: {' and '.join(given) or 'none'} {'are' if given else 'is'} set"]
+
+
+def _notice_problems(env: Mapping[str, str]) -> list[str]:
+    if env.get("SPARKIFY_NOTICE_EMAIL") and not env.get("SPARKIFY_NOTICE_SMTP"):
+        return ["SPARKIFY_NOTICE_EMAIL needs SPARKIFY_NOTICE_SMTP, the way to the mail server"]
+    return []
 
 
 def _endpoint_problems(env: Mapping[str, str]) -> list[str]:
@@ -301,6 +357,19 @@ class Settings:
         "",
         secret=True,
     )
+    notice_email: tuple[str, ...] = _setting(
+        "SPARKIFY_NOTICE_EMAIL",
+        _mail_addresses,
+        "addresses, with commas between them, that notices are mailed to; empty: none",
+        "",
+    )
+    notice_smtp: MailServer | None = _setting(
+        "SPARKIFY_NOTICE_SMTP",
+        _mail_server,
+        "how such a mail goes, as smtp://USER:PASSWORD@HOST:587?disable_ssl=true&from_email=FROM",
+        "",
+        secret=True,
+    )
     statsd: tuple[str, int] | None = _setting(
         "SPARKIFY_STATSD",
         _address,
@@ -332,6 +401,7 @@ class Settings:
                 shown = variable if setting.metadata["secret"] else named_value(variable, text)
                 problems.append(f"{shown} {error}")
         problems += _login_problems(env)
+        problems += _notice_problems(env)
         problems += _endpoint_problems(env) or _key_problems(env)
         if missing:
             problems.insert(0, f"missing: {', '.join(missing)}")

@@ -65,7 +65,7 @@ SSL_CERT_FILE: /etc/sparkify/ca/ca.crt
 {{- if or $settings.SPARKIFY_WAREHOUSE_WORKGROUP $settings.SPARKIFY_WAREHOUSE_CLUSTER }}true{{ end }}
 {{- end }}
 
-{{/* What notices need of the Secret sparkify-notices in Airflow's namespace: its keys, as a JSON array. */}}
+{{/* What notices need of the Secret sparkify-notices: its keys, as a JSON array. */}}
 {{- define "sparkify.noticeKeys" -}}
 {{- $keys := list -}}
 {{- with .Values.global.notices -}}

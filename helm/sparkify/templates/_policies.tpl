@@ -15,6 +15,12 @@
     - {protocol: TCP, port: 53}
 {{- end }}
 
+{{- define "sparkify.toMail" -}}
+- to: {{- include "sparkify.blocks" .Values.networkPolicies.httpsCidrs | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: {{ .Values.networkPolicies.smtpPort }}}
+{{- end }}
+
 {{/* S3, STS and the Kubernetes API; and where AWS credentials come from. */}}
 {{- define "sparkify.toHttps" -}}
 - to: {{- include "sparkify.blocks" .Values.networkPolicies.httpsCidrs | nindent 4 }}

@@ -15,8 +15,6 @@ from helm.render import program
 from laptop.graph import Task
 from tests.provision.aws import ID, REGION, Aws
 from tests.provision.conftest import Command
-from tests.provision.conftest import aws as aws
-from tests.provision.conftest import command as command
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 

@@ -21,8 +21,6 @@ from tests.delivery.test_releases import AIRFLOW, WORKER
 from tests.helm.rendering import Objects, merged
 from tests.provision.aws import CLUSTER, ID, REGION, Aws
 from tests.provision.conftest import Command
-from tests.provision.conftest import aws as aws
-from tests.provision.conftest import command as command
 
 ROOT = Path(__file__).parents[2]
 GITOPS = ROOT / "gitops"

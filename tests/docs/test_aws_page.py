@@ -23,8 +23,6 @@ from helm.render import CHART, program
 from sparkify_aws import cli
 from tests.helm.rendering import Objects
 from tests.provision.aws import Aws
-from tests.provision.conftest import alone as alone
-from tests.provision.conftest import aws as aws
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "aws.md").read_text(encoding="utf-8")

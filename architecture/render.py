@@ -1,4 +1,5 @@
-"""Writes the drawings of docs/architecture.md anew from the DAGs, the chart and the worker's modules.
+"""Writes the drawings of docs/architecture.md anew from the code: the DAGs, the chart, the worker's modules,
+what `sparkify-aws` makes, and the workflows that deliver.
 
 `make architecture`; with --check nothing is written, and what is out of date is an error, as in `make lint`.
 """
@@ -13,15 +14,22 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
 
+from delivery.release import ENVIRONMENTS
 from helm import render as chart
 from laptop import graph
 from laptop.errors import LaptopError
+from sparkify_aws.account import Account
+from sparkify_aws.schema import sql_folder
+from sparkify_aws.settings import Settings
+from sparkify_aws.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "architecture.md"
 WORKER = ROOT / "worker_image" / "sparkify"
+WORKFLOWS = ROOT / ".github" / "workflows"
 
 # What the worker's modules are for. Each module is in one group.
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -39,6 +47,22 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "what all use": ("cli", "errors", "log", "metrics", "notices", "report", "settings"),
 }
 _COMMON = "what all use"  # an arrow to it from everywhere would say nothing
+
+# Who reaches what of that which `sparkify-aws up` makes. A test compares it with the policies that it writes.
+REACHES = (
+    ("pod identity sparkify-jobs/sparkify-worker", "is", "role sparkify-worker"),
+    ("pod identity sparkify/sparkify-scheduler", "is", "role sparkify-logs"),
+    ("pod identity sparkify/sparkify-api-server", "is", "role sparkify-logs"),
+    ("namespace sparkify", "is, in COPY,", "role sparkify-copy"),
+    ("role sparkify-worker", "reads", "bucket sparkify-source-ACCOUNT-REGION"),
+    ("role sparkify-worker", "writes", "bucket sparkify-staging-ACCOUNT-REGION"),
+    ("role sparkify-worker", "logs in to", "workgroup sparkify"),
+    ("role sparkify-copy", "reads", "bucket sparkify-source-ACCOUNT-REGION"),
+    ("role sparkify-copy", "reads", "bucket sparkify-staging-ACCOUNT-REGION"),
+    ("role sparkify-logs", "writes", "bucket sparkify-logs-ACCOUNT-REGION"),
+)
+# The box that a kind of it is in; what is not named is the warehouse's.
+_BOXES = {"pod identity": "pods", "role": "roles", "bucket": "buckets"}
 
 _DAY = date(2018, 11, 1)
 _BLOCK = re.compile(r"(<!-- from the code: ([a-z]+) -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
@@ -140,8 +164,57 @@ def modules(imports: Mapping[str, set[str]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def account(made: Sequence[str]) -> str:
+    """What `sparkify-aws` makes, each as `kind name`: a box for pods, roles, buckets and the warehouse.
+
+    Raises:
+        Incomplete: an arrow is to or from what is not made.
+    """
+    if gone := sorted({end for source, _, target in REACHES for end in (source, target)} - set(made)):
+        raise Incomplete(
+            f"sparkify-aws does not make {', '.join(gone)}: see REACHES in architecture/render.py"
+        )
+    names = {each: f"made{number}" for number, each in enumerate(made)}
+    boxes: dict[str, list[str]] = {}
+    for each, name in names.items():
+        kind = next((kind for kind in _BOXES if each.startswith(f"{kind} ")), "")
+        boxes.setdefault(_BOXES.get(kind, "warehouse"), []).append(
+            f'    {name}["{_text(each.removeprefix(f"{kind} "))}"]'
+        )
+    lines = ["flowchart LR"]
+    for box, nodes in boxes.items():
+        lines += [f"  subgraph {box}", *nodes, "  end"]
+    lines += [f"  {names[source]} -- {how} --> {names[target]}" for source, how, target in REACHES]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def delivery(workflows: Mapping[str, Mapping[Any, Any]]) -> str:
+    """The workflows that deliver: a node a job with its scripts and commands, an arrow to what it changes."""
+    lines, arrows = ["flowchart LR"], []
+    for name, workflow in workflows.items():
+        starts = " or ".join(_STARTS[each] for each in workflow[True])  # YAML 1.1 reads `on` so
+        lines.append(f'  subgraph {name}["<b>{name}</b>: {starts}"]')
+        for job, about in workflow["jobs"].items():
+            node = f"{name}_{job}"
+            script = "\n".join(step.get("run", "") for step in about["steps"])
+            does = dict.fromkeys("".join(each) for each in _DOES.findall(script))
+            lines.append(f'    {node}["<b>{job}</b><br/>{"<br/>".join(does)}"]')
+            if "needs" in about:
+                lines.append(f"    {name}_{about['needs']} --> {node}")
+            arrows += [f"  {each} --> {node}" for each in re.findall(r"-m delivery show (\w+)", script)]
+            arrows += [
+                f"  {node} -- pull request --> {each}"
+                for each in re.findall(r"-m delivery propose (\w+)", script)
+            ]
+        lines.append("  end")
+    for each in ENVIRONMENTS:
+        lines.append(f'  {each}[("gitops/{each}")]')
+        arrows.append(f'  {each} -- Argo CD or Flux --> {each}_cluster(["{each}"])')
+    return "".join(f"{line}\n" for line in lines + arrows)
+
+
 def drawings() -> dict[str, str]:
-    """The three drawings, by the names of their places in the document.
+    """The drawings, by the names of their places in the document.
 
     Raises:
         Incomplete: the chart cannot be rendered, or a module is in no group.
@@ -150,7 +223,12 @@ def drawings() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with graph.reading(folder, "drawing", [_DAY], folder / "log") as reading:
-            drawn = {"objects": objects(read_objects()), "modules": modules(read_imports())}
+            drawn = {
+                "objects": objects(read_objects()),
+                "modules": modules(read_imports()),
+                "account": account(read_account()),
+                "delivery": delivery(read_workflows()),
+            }
             read = reading.graph()
     return {**drawn, "tasks": tasks(read.days[_DAY], read.tables)}
 
@@ -185,6 +263,34 @@ def read_imports(package: Path = WORKER) -> dict[str, set[str]]:
     }
 
 
+def read_account() -> list[str]:
+    """What `sparkify-aws` makes where only region and cluster are set, in its own order."""
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "aws.toml"
+        file.write_text('region = "eu-west-1"\ncluster = "etl"\n')
+        settings = Settings.from_file(file)
+    stack = Stack(_NoAccount(boto3.Session(), settings, print), sql_folder())
+    return [str(each).replace(settings.region, "REGION") for each in stack.resources]
+
+
+class _NoAccount(Account):
+    """Of no caller: AWS is not asked."""
+
+    @property
+    def id(self) -> str:
+        return "ACCOUNT"
+
+    @property
+    def partition(self) -> str:
+        return "aws"
+
+
+def read_workflows() -> dict[str, Mapping[Any, Any]]:
+    """The workflows that deliver, by name."""
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in sorted(WORKFLOWS.glob("*.yml"))}
+    return {name: yaml.safe_load(text) for name, text in texts.items() if "-m delivery " in text}
+
+
 def _imported(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module == "sparkify":
@@ -204,6 +310,9 @@ _PLACES = {
     "jobs": "the worker pods' namespace: sparkify-jobs",
     "release": "the release's namespace: sparkify",
 }
+# How a workflow starts, and what a step of it does that is ours.
+_STARTS = {"push": "a merge to main", "workflow_dispatch": "by hand"}
+_DOES = re.compile(r"\.github/scripts/([\w-]+)|-m (delivery \w+)")
 _WORKLOADS = ("CronJob", "Deployment", "Job", "Pod", "StatefulSet")
 
 

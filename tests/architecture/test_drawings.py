@@ -13,6 +13,8 @@ from architecture import render
 from architecture.render import DOCUMENT, WORKER, Incomplete
 from helm.render import program
 from laptop.graph import Task
+from tests.provision.aws import ID, REGION, Aws
+from tests.provision.conftest import Command
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 
@@ -73,6 +75,75 @@ def test_each_module_of_the_worker_is_drawn_once() -> None:
     drawn = re.findall(r"</b><br/>(.*?)\"\]", drawing("modules"))
     modules = [name for names in drawn for name in names.split(", ")]
     assert sorted(modules) == sorted(path.stem for path in WORKER.glob("*.py") if path.stem != "__init__")
+
+
+def without_ids(text: str) -> str:
+    return text.replace(ID, "ACCOUNT").replace(REGION, "REGION")
+
+
+def test_each_thing_that_up_makes_is_drawn_once(command: Command) -> None:
+    made = re.findall(r"^make    (.*)$", without_ids(command("plan")), re.M)
+    assert render.read_account() == made
+    drawn = re.findall(r"\[\"(.*)\"\]", drawing("account"))
+    assert sorted(drawn) == sorted(re.sub("^(pod identity|role|bucket) ", "", each) for each in made)
+
+
+def test_the_arrows_in_aws_are_the_rights_that_up_gives(aws: Aws, command: Command) -> None:
+    command("up")
+    names = {each["workgroupArn"]: name for name, each in aws.serverless.workgroups.items()}
+    found = {
+        (f"pod identity {each['namespace']}/{each['serviceAccount']}", "is", _role(each["roleArn"]))
+        for each in aws.identities.all.values()
+    }
+    found |= {
+        (f"namespace {name}", "is, in COPY,", _role(each["defaultIamRoleArn"]))
+        for name, each in aws.serverless.namespaces.items()
+    }
+    for name in ("sparkify-copy", "sparkify-worker", "sparkify-logs"):
+        with aws.quietly():
+            policy = aws.client("iam").get_role_policy(RoleName=name, PolicyName="access")["PolicyDocument"]
+        for each in policy["Statement"]:
+            if "s3:GetObject" in each["Action"]:
+                how = "writes" if "s3:PutObject" in each["Action"] else "reads"
+                buckets = {arn.removeprefix("arn:aws:s3:::").partition("/")[0] for arn in each["Resource"]}
+                found |= {(f"role {name}", how, f"bucket {without_ids(bucket)}") for bucket in buckets}
+            elif each["Resource"] in names:
+                found.add((f"role {name}", "logs in to", f"workgroup {names[each['Resource']]}"))
+    assert set(render.REACHES) == found
+
+
+def _role(arn: str) -> str:
+    return f"role {arn.rpartition('/')[2]}"
+
+
+def test_an_arrow_to_what_is_not_made_is_named() -> None:
+    made = [each for each in render.read_account() if each != "workgroup sparkify"]
+    with pytest.raises(Incomplete, match=r"^sparkify-aws does not make workgroup sparkify: see REACHES"):
+        render.account(made)
+
+
+def test_each_job_that_delivers_is_drawn_with_what_it_runs_and_what_it_changes() -> None:
+    workflow = {
+        True: {"workflow_dispatch": None},
+        "jobs": {
+            "look": {"steps": [{"uses": "x/y@1"}, {"run": ".venv/bin/python -m delivery show staging"}]},
+            "write": {
+                "needs": "look",
+                "steps": [{"run": ".github/scripts/sign-image a\npython -m delivery propose production"}],
+            },
+        },
+    }
+    drawn = render.delivery({"again": workflow}).splitlines()
+    for line in (
+        '  subgraph again["<b>again</b>: by hand"]',
+        '    again_look["<b>look</b><br/>delivery show"]',
+        '    again_write["<b>write</b><br/>sign-image<br/>delivery propose"]',
+        "    again_look --> again_write",
+        "  staging --> again_look",
+        "  again_write -- pull request --> production",
+    ):
+        assert line in drawn
+    assert set(render.read_workflows()) == {"deliver", "promote"}
 
 
 def test_a_task_that_is_added_changes_the_drawing() -> None:
@@ -147,7 +218,7 @@ def test_a_document_that_is_out_of_date_fails_the_check_and_is_left_alone(
     document = tmp_path / "architecture.md"
     document.write_text(TEXT, encoding="utf-8")
     monkeypatch.setattr(render, "DOCUMENT", document)
-    drawn = {name: f"flowchart LR\n  {name}\n" for name in ("tasks", "objects", "modules")}
+    drawn = {name: f"flowchart LR\n  {name}\n" for name in re.findall("from the code: ([a-z]+)", TEXT)}
     monkeypatch.setattr(render, "drawings", lambda: drawn)
     monkeypatch.setattr(render.chart, "program", lambda: "helm")
     assert render.main(["--check"]) == 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Ended
+from tests.provision.conftest import *  # noqa: F403, the account of `sparkify-aws`' tests
 
 ROOT = Path(__file__).parents[2]
 

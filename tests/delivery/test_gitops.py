@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ import yaml
 from delivery.release import ENVIRONMENTS, NOTHING, files, of_files
 from helm.render import helm, program, without_dependency
 from tests.delivery.test_releases import AIRFLOW, WORKER
+from tests.helm.rendering import Objects, merged
+from tests.provision.aws import CLUSTER, ID, REGION, Aws
+from tests.provision.conftest import Command
 
 ROOT = Path(__file__).parents[2]
 GITOPS = ROOT / "gitops"
@@ -153,8 +158,36 @@ def test_the_chart_takes_each_environments_values_once_something_is_delivered(
         stdin=yaml.safe_dump(values),
     )
     assert rendered.returncode == 0, rendered.stderr
-    namespaces = {each["metadata"].get("namespace") for each in yaml.safe_load_all(rendered.stdout) if each}
-    assert values["global"]["worker"]["namespace"] in namespaces
+    made = Objects(rendered.stdout)
+    settings = made.one("ConfigMap", "sparkify-worker")
+    assert settings["metadata"]["namespace"] == values["global"]["worker"]["namespace"]
+    # By IAM to what `up` makes: no password is asked for, and the database is not the worker's default.
+    aws_settings = tomllib.loads((GITOPS / environment / "aws.toml").read_text())
+    kind = "CLUSTER" if aws_settings.get("warehouse") == "provisioned" else "WORKGROUP"
+    assert settings["data"][f"SPARKIFY_WAREHOUSE_{kind}"] == aws_settings["prefix"]
+    assert settings["data"]["SPARKIFY_WAREHOUSE_DATABASE"] == aws_settings.get("database", "sparkify")
+    assert made.one("Secret", "sparkify-worker")["data"] == {}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_each_environments_values_are_what_outputs_prints_for_its_settings(
+    environment: str, aws: Aws, command: Command
+) -> None:
+    settings = tomllib.loads((GITOPS / environment / "aws.toml").read_text())
+    application = one(f"{environment}/application.yaml", "Application")["spec"]
+    assert settings["airflow_namespace"] == application["destination"]["namespace"]
+    # The account, the region and the network are one's own; here they are the test's.
+    text = (GITOPS / environment / "values.yaml").read_text().replace(settings["region"], REGION)
+    values = yaml.safe_load(re.sub(r"\b\d{12}\b", ID, text))
+    command.set(
+        **{**settings, "region": REGION, "cluster": CLUSTER, "subnets": [], "node_security_groups": []}
+    )
+    aws.know_issuer()
+    command("up")
+    printed = yaml.safe_load(command("outputs"))
+    if settings.get("warehouse") == "provisioned":
+        del printed["worker"]["settings"]["SPARKIFY_WAREHOUSE_HOST"]  # AWS makes up a part of it
+    assert merged(values, printed) == values
 
 
 def test_argo_cd_may_reach_the_environments_namespaces_and_no_other() -> None:

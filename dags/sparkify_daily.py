@@ -13,7 +13,8 @@ Clear the run's tasks, or for many days:
 `airflow backfill create --dag-id sparkify_daily --from-date 2018-11-01 --to-date 2018-11-30
 --reprocess-behavior completed`.
 A run triggered by hand loads the last day that had ended at its logical date: the logical date
-2018-11-04T00:00 loads 2018-11-03. Tables missing? Run `sparkify_tables` first.
+2018-11-04T00:00 loads 2018-11-03. Tables missing? Run `sparkify_tables`
+first, or `sparkify-aws up` where that made the warehouse.
 
 ### When it fails
 The task's last log line says what happened, where and what to do. By the worker's exit code:

@@ -87,7 +87,7 @@ def test_a_quota_that_is_reached_and_raised_then(
     )
     aws.faults.before = lambda call: None
     command("up")
-    assert "14 removed; nothing with the tag is left" in command("down", "--yes")
+    assert "14 removed; nothing else with the tag is left" in command("down", "--yes")
     assert state(aws) == {}
 
 

@@ -119,7 +119,7 @@ class Workgroup(_Made):
 
     def tags(self) -> Mapping[str, str]:
         there = self.described()
-        return self._tags(there["workgroupArn"]) if there else {}
+        return self._tags(there["workgroupArn"]) if there and there["status"] != "DELETING" else {}
 
     def look(self) -> Found:
         there = self.described()

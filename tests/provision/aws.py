@@ -179,7 +179,8 @@ class RedshiftServerless:
         return {"usageLimit": self.limits.pop(usageLimitId)}
 
     def ListTagsForResource(self, resourceArn: str) -> Answer:
-        return {"tags": [{"key": key, "value": value} for key, value in self.tags[resourceArn].items()]}
+        tags = self._of(self.tags, resourceArn)
+        return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
     def TagResource(self, resourceArn: str, tags: list[Any]) -> Answer:
         self.tags[resourceArn] |= {each["key"]: each["value"] for each in tags}
@@ -347,7 +348,9 @@ class Aws:
     def quietly(self) -> Iterator[None]:
         """What the test itself asks of AWS: not recorded, and nothing fails."""
         self._quiet += 1
+        asked = len(self._asked)
         yield
+        del self._asked[asked:]  # it may be amid a call
         self._quiet -= 1
 
     def client(self, service: str) -> Any:
@@ -426,9 +429,11 @@ class Aws:
             except Refusal as refusal:
                 return _response(refusal.status), refusal.answer
         fake = self._fake(model)
-        if fake is None:
-            return None
         try:
+            if model.name == "CreateClusterSubnetGroup":
+                self._refuse_taken(asked["ClusterSubnetGroupName"])
+            if fake is None:
+                return None
             answer = fake(**asked)
         except Refusal as refusal:
             return _response(refusal.status), refusal.answer
@@ -467,6 +472,13 @@ class Aws:
                 each["ClusterCreateTime"] = datetime.fromtimestamp(self._clusters, UTC)
         if operation == "DeleteCluster":
             self.data.ran.clear()
+
+    def _refuse_taken(self, subnet_group: str) -> None:
+        """moto writes over one that is there."""
+        with self.quietly():
+            there = self.client("redshift").describe_cluster_subnet_groups()["ClusterSubnetGroups"]
+        if subnet_group in [each["ClusterSubnetGroupName"] for each in there]:
+            raise Refusal("ClusterSubnetGroupAlreadyExists", "the subnet group exists already")
 
     def tagged(self) -> set[str]:
         """The ARNs of what AWS lists as tagged."""
@@ -566,6 +578,8 @@ def _subject(asked: Answer) -> str:
         "ClusterSubnetGroupName",
         "serviceAccount",
         "StatementName",
+        "GroupId",
+        "associationId",
     )
     found = [str(asked[name]) for name in names if name in asked]
     return " ".join(found)

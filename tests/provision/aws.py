@@ -46,8 +46,9 @@ class Refusal(Exception):
 
 @dataclass
 class Call:
-    """One call that AWS was asked for, by what it is about."""
+    """One call that AWS was asked for, by what it is about. `service` is boto3's name of it."""
 
+    service: str
     operation: str
     subject: str
 
@@ -259,6 +260,48 @@ class RedshiftData:
         return {"Records": rows, "TotalNumRows": len(rows)}
 
 
+class Clusters:
+    """What moto lacks of provisioned Redshift: changes, laid over what it describes."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.changes: dict[str, Answer] = {}
+        self.subnets: dict[str, list[str]] = {}
+
+    def ResizeCluster(self, ClusterIdentifier: str, ClusterType: str, **given: Any) -> Answer:
+        self.changes.setdefault(ClusterIdentifier, {}).update(given)
+        return {"Cluster": {"ClusterIdentifier": ClusterIdentifier}}
+
+    def ModifyClusterIamRoles(
+        self, ClusterIdentifier: str, AddIamRoles: list[str], DefaultIamRoleArn: str
+    ) -> Answer:
+        roles = [{"IamRoleArn": each, "ApplyStatus": "in-sync"} for each in AddIamRoles]
+        self.changes.setdefault(ClusterIdentifier, {})["IamRoles"] = roles
+        return {"Cluster": {"ClusterIdentifier": ClusterIdentifier}}
+
+    def ModifyClusterSubnetGroup(self, ClusterSubnetGroupName: str, SubnetIds: list[str]) -> Answer:
+        self.subnets[ClusterSubnetGroupName] = SubnetIds
+        return {"ClusterSubnetGroup": {"ClusterSubnetGroupName": ClusterSubnetGroupName}}
+
+    def complete(self, operation: str, parsed: Answer) -> None:
+        if operation == "CreateCluster":
+            self.made += 1
+        for each in parsed["Clusters"] if operation == "DescribeClusters" else []:
+            name = each["ClusterIdentifier"]
+            each["MasterPasswordSecretArn"] = f"arn:aws:secretsmanager:{REGION}:{ID}:secret:redshift!{name}"
+            # Two that a test makes are of the same second, of which a snapshot has its name.
+            each["ClusterCreateTime"] = datetime.fromtimestamp(self.made, UTC)
+            each.update(self.changes.get(name, {}))
+        for each in parsed["ClusterSubnetGroups"] if operation == "DescribeClusterSubnetGroups" else []:
+            subnets = self.subnets.get(each["ClusterSubnetGroupName"])
+            if subnets is not None:
+                each["Subnets"] = [{"SubnetIdentifier": subnet} for subnet in subnets]
+        if operation == "DeleteCluster":
+            self.changes.clear()
+        if operation == "DeleteClusterSubnetGroup":
+            self.subnets.clear()
+
+
 class PodIdentities:
     """EKS Pod Identity."""
 
@@ -334,10 +377,10 @@ class Aws:
         self.data = RedshiftData()
         self.serverless = RedshiftServerless(self.data)
         self.identities = PodIdentities()
+        self.clusters = Clusters()
         self.faults = Faults()
         self.late: dict[str, int] = {}  # ARN → how often it is still listed as tagged when it is gone
         self._quiet = 0
-        self._clusters = 0
         self._asked: list[tuple[str, Answer]] = []
         self.session = session
         session.aws = self
@@ -407,6 +450,7 @@ class Aws:
     def _fake(self, model: OperationModel) -> Callable[..., Answer] | None:
         for fake, service in (
             (self.serverless, "redshift-serverless"),
+            (self.clusters, "redshift"),
             (self.data, "redshift-data"),
             (self.identities, "eks"),
         ):
@@ -421,7 +465,7 @@ class Aws:
     def before(self, model: OperationModel, params: Answer, **_: Any) -> Any:
         name, asked = self._asked[-1]
         assert name == model.name
-        call = Call(model.name, _subject(asked))
+        call = Call(model.service_model.service_name, model.name, _subject(asked))
         if not self._quiet:
             self.faults.calls.append(call)
             try:
@@ -456,22 +500,11 @@ class Aws:
         if succeeded and model.name == "GetResources":
             self._list_tagged(asked["TagFilters"], parsed["ResourceTagMappingList"])
         if succeeded and model.service_model.service_name == "redshift":
-            self._complete(model.name, parsed)
+            self.clusters.complete(model.name, parsed)
+            if model.name == "DeleteCluster":
+                self.data.ran.clear()
         if succeeded and not self._quiet:
-            self.faults.after(Call(model.name, _subject(asked)))
-
-    def _complete(self, operation: str, parsed: Answer) -> None:
-        """What moto leaves out of provisioned clusters."""
-        if operation == "CreateCluster":
-            self._clusters += 1
-        if operation == "DescribeClusters":
-            for each in parsed["Clusters"]:
-                secret = f"arn:aws:secretsmanager:{REGION}:{ID}:secret:redshift!{each['ClusterIdentifier']}"
-                each["MasterPasswordSecretArn"] = secret
-                # Two that a test makes are of the same second, of which a snapshot has its name.
-                each["ClusterCreateTime"] = datetime.fromtimestamp(self._clusters, UTC)
-        if operation == "DeleteCluster":
-            self.data.ran.clear()
+            self.faults.after(Call(model.service_model.service_name, model.name, _subject(asked)))
 
     def _refuse_taken(self, subnet_group: str) -> None:
         """moto writes over one that is there."""

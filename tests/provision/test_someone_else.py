@@ -166,27 +166,19 @@ def test_no_command_touches_what_is_someone_else_s(
     assert _changes(aws) == []
 
 
-def _appearing(aws: Aws, command: Command, theirs: Callable[[Aws], None], making: str, earlier: int) -> str:
-    """Have it appear when `up` makes it, or so many changes earlier; returns the line that `up` ends with."""
-    command("up")
-    left = _changes(aws).index(making) + 1 - earlier
-    command("down", "--yes", "--delete-data")
-    aws.faults.calls.clear()
+def _ended(aws: Aws, command: Command, theirs: Callable[[Aws], None], when: Callable[[], bool]) -> str:
+    """Have it appear in the midst of `up`, which changes nothing from then on; returns its last line."""
     there: list[int] = []
 
-    def appear(call: Call) -> None:
-        if not there and len(_changes(aws)) == left and not (earlier and call.is_reading):
+    def appear(_: Call) -> None:
+        if not there and when():
             with aws.quietly():
                 theirs(aws)
-            there.append(len(aws.faults.calls))
+            there.append(len(_changes(aws)))
 
-    if earlier:
-        aws.faults.after = appear
-    else:
-        aws.faults.before = appear
+    aws.faults.before = aws.faults.after = appear
     line = command.error("up", code=1)
-    (begin,) = there
-    assert [str(call) for call in aws.faults.calls[begin:] if not call.is_reading] == []
+    assert there == [len(_changes(aws))]
     return line
 
 
@@ -205,7 +197,11 @@ def test_what_appears_as_someone_else_s_before_it_is_made_is_not_taken_for_ours(
     aws: Aws, command: Command, theirs: Callable[[Aws], None], name: str, warehouse: str, making: str
 ) -> None:
     command.set(warehouse=warehouse)
-    line = _appearing(aws, command, theirs, making, earlier=1)
+    command("up")
+    before = _changes(aws).index(making)
+    command("down", "--yes", "--delete-data")
+    aws.faults.calls.clear()
+    line = _ended(aws, command, theirs, lambda: len(_changes(aws)) == before)
     assert line == f"sparkify-aws up: {name.split(', ')[0]} is someone else's: choose another prefix"
 
 
@@ -214,5 +210,5 @@ def test_what_appears_as_someone_else_s_while_it_is_made_is_not_taken_for_ours(
     aws: Aws, command: Command, theirs: Callable[[Aws], None], name: str, warehouse: str, making: str
 ) -> None:
     command.set(warehouse=warehouse)
-    line = _appearing(aws, command, theirs, making, earlier=0)
+    line = _ended(aws, command, theirs, lambda: _changes(aws)[-1:] == [making])
     assert "choose another prefix" in line

@@ -1,7 +1,7 @@
 """The AWS account that a command works in: its clients, and what is there before us."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -39,20 +39,21 @@ class Account:
         Raises:
             UsageError: one of them is wrong.
         """
-        region = self.settings.region
-        known = {
-            each
-            for partition in self._session.get_available_partitions()
-            for each in self._session.get_available_regions("redshift", partition_name=partition)
-        }
-        if region not in known:
-            raise UsageError(f"region = {region!r}: Redshift is in no such region")
+        if not self.offers("redshift"):
+            raise UsageError(f"region = {self.settings.region!r}: Redshift is in no such region")
         if len(self.zones) < 3 and self.settings.warehouse == "serverless":
             # Redshift Management Guide, serverless-usage-considerations.
             raise UsageError(
                 f"Redshift Serverless needs subnets in three availability zones, and "
                 f"{', '.join(self.subnets)} are in {', '.join(sorted(self.zones))}; set subnets"
             )
+
+    def offers(self, service: str) -> bool:
+        """Whether the region has the service, as far as boto3 knows."""
+        return any(
+            self.settings.region in self._session.get_available_regions(service, partition_name=partition)
+            for partition in self._session.get_available_partitions()
+        )
 
     def name(self, what: str) -> str:
         return f"{self.settings.prefix}-{what}"
@@ -133,18 +134,27 @@ class Account:
             self.say(what)
             time.sleep(self.settings.poll_seconds)
 
+    def tries(self, what: str) -> Iterator[int]:
+        """A try now, and 12 more, poll_seconds apart, for what one part of AWS knows later than another.
+
+        Counts down: the last is 0.
+        """
+        for left in range(12, 0, -1):
+            yield left
+            self.say(what)
+            time.sleep(self.settings.poll_seconds)
+        yield 0
+
     def once_role_is_known(self, call: Callable[[], Any]) -> Any:
         """Call until AWS knows a role that was just made, which takes seconds (IAM User Guide,
         troubleshoot_general: eventual consistency)."""
-        for _ in range(12):
+        for left in self.tries("IAM makes the new role known"):
             try:
                 return call()
             except ClientError as error:
-                if code(error) not in _UNKNOWN_ROLE or "role" not in str(error).lower():
+                if not left or code(error) not in _UNKNOWN_ROLE or "role" not in str(error).lower():
                     raise
-            self.say("IAM makes the new role known")
-            time.sleep(self.settings.poll_seconds)
-        return call()
+        return None
 
 
 _UNKNOWN_ROLE = {"ValidationException", "InvalidParameterException", "InvalidParameterValue"}

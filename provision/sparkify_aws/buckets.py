@@ -27,7 +27,9 @@ class Bucket(Resource):
     kind = "bucket"
 
     def __init__(self, account: Account, what: str, expiring: Mapping[str, int]) -> None:
-        super().__init__(account, account.bucket(what))
+        name = account.bucket(what)
+        self._arn = f"arn:{account.partition}:s3:::{name}"
+        super().__init__(account, name, self._arn)
         self._expiring = expiring
 
     @property
@@ -67,13 +69,10 @@ class Bucket(Resource):
             differences.append("lifecycle")
         return differences
 
-    def make(self) -> None:
-        found = self.look()
+    def _make(self, found: Found) -> None:
         if found.standing is Standing.ABSENT:
             self._create()
-            found = self.look()
-        if found.standing is Standing.FOREIGN:
-            raise AwsError(f"{self} is someone else's: choose another prefix")
+            found = self._ours()
         if "public access" in found.differences:
             self._s3.put_public_access_block(Bucket=self.name, PublicAccessBlockConfiguration=_NOT_PUBLIC)
         if "policy" in found.differences:
@@ -97,7 +96,6 @@ class Bucket(Resource):
 
     @property
     def _policy(self) -> Mapping[str, Any]:
-        arn = f"arn:{self.account.partition}:s3:::{self.name}"
         return {
             "Version": "2012-10-17",
             "Statement": [
@@ -106,7 +104,7 @@ class Bucket(Resource):
                     "Effect": "Deny",
                     "Principal": "*",
                     "Action": "s3:*",
-                    "Resource": [arn, f"{arn}/*"],
+                    "Resource": [self._arn, f"{self._arn}/*"],
                     "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                 }
             ],

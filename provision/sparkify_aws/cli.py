@@ -111,13 +111,18 @@ def _plan(run: _Run) -> int:
     found = _checked(run)
     for each, state in found:
         print(f"{_verb(state):<8}{each}{_detail(state)}")
-    print(f"\nA month costs about, in US dollars (list prices of {cost.PRICED_REGION}):")
+    for each in run.stack.left_by_other_settings():
+        print(f"{'other':<8}{each}: made with other settings, and not in the estimate; only down removes it")
+    print(
+        f"\nA month costs about, in US dollars, by list prices of {cost.PRICED_REGION}, "
+        f"written down on {cost.written()}:"
+    )
     items = cost.estimate(run.settings)
     for item in items:
         price = item.price
         print(
             f"{item.dollars:10.2f}  {item.why}: {item.units:.0f} × {price.price:g} per {price.unit}"
-            f" (as of {price.as_of}: {price.source})"
+            f" ({price.origin})"
         )
     print(f"{sum(item.dollars for item in items):10.2f}  together, without EKS and Airflow's database")
     most = cost.most(run.settings)
@@ -140,6 +145,8 @@ def _up(run: _Run) -> int:
 
         changed = run.stack.up(making, lambda _: working.close())
     run.screen.line(f"{changed} of {len(run.stack.resources)} made or changed; the rest is as wanted")
+    for each in run.stack.left_by_other_settings():
+        run.screen.line(f"{each} was made with other settings and is still there; only down removes it")
     return 0
 
 
@@ -147,6 +154,8 @@ def _status(run: _Run) -> int:
     for each, state in _checked(run):
         standing = "as wanted" if state.is_as_wanted else state.standing.value
         print(f"{standing:<16}{each}{_detail(state)}")
+    for each in run.stack.left_by_other_settings():
+        print(f"{'other settings':<16}{each}")
     return 0
 
 
@@ -183,28 +192,32 @@ def _down(run: _Run) -> int:
             else "but for buckets that are not empty; a final snapshot is kept"
         )
         if not sys.stdin.isatty():
-            raise UsageError(f"down: removes {prefix}, {what}; say --yes if you mean it")
+            raise UsageError(f"removes {prefix}, {what}; say --yes if you mean it")
         run.screen.line(f"This removes {prefix} in {run.settings.region}, {what}.")
-        if input(f"Type {prefix} to go on: ") != prefix:
-            raise UsageError("down: nothing was removed")
-    with ExitStack() as working:
+        print(f"Type {prefix} to go on: ", end="", flush=True)
+        if sys.stdin.readline().strip() != prefix:
+            raise UsageError("nothing was removed")
+    try:
+        with ExitStack() as working:
 
-        def removing(each: Resource) -> None:
-            working.close()
-            working.enter_context(run.screen.working(f"remove  {each}"))
+            def removing(each: Resource) -> None:
+                working.close()
+                working.enter_context(run.screen.working(f"remove  {each}"))
 
-        removed = run.stack.down(is_deleted, removing)
-    kept = [str(each) for each in removed.kept]
+            removed = run.stack.down(is_deleted, removing)
+        kept = [str(each) for each in removed.kept]
+        left = [each for each in run.stack.left() if each not in kept]
+    finally:  # a snapshot is kept, and costs, even if what comes after it fails
+        for note in run.stack.account.notes:
+            run.screen.line(note)
     for each in removed.foreign:
         run.screen.line(f"not touched, someone else's: {each}")
     for text in kept:
         run.screen.line(f"kept, it is not empty: {text}; sparkify-aws down --delete-data removes it")
-    for note in run.stack.account.notes:
-        run.screen.line(note)
-    left = [each for each in run.stack.left() if each not in kept]
     if left:
         raise AwsError(f"still there: {', '.join(left)}")
-    run.screen.line(f"{len(removed.gone)} removed; nothing{' else' if kept else ''} with the tag is left")
+    else_ = " else" if kept or run.stack.account.notes else ""
+    run.screen.line(f"{len(removed.gone)} removed; nothing{else_} with the tag is left")
     return 0
 
 

@@ -2,7 +2,9 @@
 
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
+from typing import Any
 
 from sparkify_aws.settings import Settings
 
@@ -13,12 +15,18 @@ _HOURS = _DAYS * 24
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a unit, and where and of when the figure is."""
+    """US dollars for a unit, where and of when the figure is, and whether it was read there."""
 
     price: float
     unit: str
     as_of: str
     source: str
+    is_read: bool
+
+    @property
+    def origin(self) -> str:
+        reading = "read in" if self.is_read else "not read at its source,"
+        return f"list price of {self.as_of}, {reading} {self.source}"
 
 
 @dataclass(frozen=True)
@@ -34,9 +42,18 @@ class Item:
         return self.units * self.price.price
 
 
+def _file() -> dict[str, Any]:
+    return tomllib.loads(files("sparkify_aws").joinpath("prices.toml").read_text(encoding="utf-8"))
+
+
+def written() -> date:
+    """The day on which the prices were written down."""
+    day: date = _file()["written"]
+    return day
+
+
 def prices() -> dict[str, Price]:
-    text = files("sparkify_aws").joinpath("prices.toml").read_text(encoding="utf-8")
-    return {name: Price(**each) for name, each in tomllib.loads(text).items()}
+    return {name: Price(**each) for name, each in _file().items() if isinstance(each, dict)}
 
 
 def estimate(settings: Settings) -> list[Item]:

@@ -47,6 +47,7 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Au
 _PASSING = {"InternalError", "InternalFailure", "InternalServerException", "ServerException", "SlowDown"}
 _PASSING |= {"ServiceUnavailable", "ServiceUnavailableException", "RequestTimeout", "OperationAborted"}
 _TAKEN = {"BucketAlreadyExists", "EntityAlreadyExists", "ClusterAlreadyExists", "ConflictException"}
+_TAKEN |= {"ClusterSubnetGroupAlreadyExists", "InvalidGroup.Duplicate", "ResourceInUseException"}
 
 
 def explained(error: ClientError | BotoCoreError) -> AwsError:

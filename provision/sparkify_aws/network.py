@@ -38,6 +38,7 @@ class SecurityGroup(Resource):
         group = self._group()
         if group is None:
             return ABSENT
+        self.arns.add(self.account.arn("ec2", f"security-group/{group['GroupId']}"))
         open_to = _open_to(group)
         differences = [f"open to {each}" for each in sorted(open_to - self._wanted)]
         differences += [f"closed to {each}" for each in sorted(self._wanted - open_to)]
@@ -47,8 +48,8 @@ class SecurityGroup(Resource):
     def _wanted(self) -> set[str]:
         return {f"tcp {PORT} {each}" for each in self.account.node_security_groups}
 
-    def make(self) -> None:
-        if self.look().standing is Standing.ABSENT:
+    def _make(self, found: Found) -> None:
+        if found.standing is Standing.ABSENT:
             self._ec2.create_security_group(
                 GroupName=self.name,
                 Description="Who reaches the warehouse of Sparkify: the nodes of the cluster",

@@ -23,7 +23,8 @@ class SubnetGroup(_Part):
     kind = "subnet group"
 
     def __init__(self, account: Account) -> None:
-        super().__init__(account, account.settings.prefix)
+        name = account.settings.prefix
+        super().__init__(account, name, account.arn("redshift", f"subnetgroup:{name}"))
 
     def _group(self) -> Mapping[str, Any] | None:
         answer = absent_if(
@@ -41,8 +42,7 @@ class SubnetGroup(_Part):
             tags_of(group.get("Tags", [])), ["subnets"] if there != set(self.account.subnets) else []
         )
 
-    def make(self) -> None:
-        found = self.look()
+    def _make(self, found: Found) -> None:
         subnets = list(self.account.subnets)
         if found.standing is Standing.ABSENT:
             self._redshift.create_cluster_subnet_group(
@@ -65,7 +65,9 @@ class Cluster(_Part):
     kind = "cluster"
 
     def __init__(self, account: Account, group: SecurityGroup, is_kept: bool) -> None:
-        super().__init__(account, account.settings.prefix)
+        name = account.settings.prefix
+        self.arn = account.arn("redshift", f"cluster:{name}")
+        super().__init__(account, name, self.arn)
         self._group = group
         self._is_kept = is_kept
 
@@ -76,10 +78,6 @@ class Cluster(_Part):
             "ClusterNotFoundFault",
         )
         return answer["Clusters"][0] if answer else None
-
-    @property
-    def arn(self) -> str:
-        return self.account.arn("redshift", f"cluster:{self.name}")
 
     def look(self) -> Found:
         there = self.described()
@@ -92,6 +90,8 @@ class Cluster(_Part):
             differences.append("nodes")
         if [each["VpcSecurityGroupId"] for each in there["VpcSecurityGroups"]] != [self._group.id]:
             differences.append("security group")
+        if there["PubliclyAccessible"]:
+            differences.append("public")
         role = self.account.role_arn("copy")
         if role not in {each["IamRoleArn"] for each in there.get("IamRoles", [])}:
             differences.append("COPY's role")
@@ -99,15 +99,13 @@ class Cluster(_Part):
             differences.append(there["ClusterStatus"])
         return self.found(tags_of(there.get("Tags", [])), differences)
 
-    def make(self) -> None:
-        self.account.wait(f"{self} goes first", lambda: self._status() not in _LEAVING)
+    def _make(self, found: Found) -> None:
         settings, role = self.account.settings, self.account.role_arn("copy")
         size: dict[str, Any] = {
             "ClusterType": "single-node" if settings.nodes == 1 else "multi-node",
             "NodeType": settings.node_type,
             **({"NumberOfNodes": settings.nodes} if settings.nodes > 1 else {}),
         }
-        found = self.look()
         if found.standing is Standing.ABSENT:
             # Its parameter group is the default one, which asks for TLS (Redshift Management Guide,
             # connecting-ssl-support), and the workers insist on TLS whatever it says.
@@ -134,6 +132,9 @@ class Cluster(_Part):
             self._until_available()
         if "security group" in found.differences:
             self._redshift.modify_cluster(ClusterIdentifier=self.name, VpcSecurityGroupIds=[self._group.id])
+            self._until_available()
+        if "public" in found.differences:
+            self._redshift.modify_cluster(ClusterIdentifier=self.name, PubliclyAccessible=False)
             self._until_available()
         if "COPY's role" in found.differences:
             self._redshift.modify_cluster_iam_roles(
@@ -166,6 +167,8 @@ class Cluster(_Part):
 
 
 class Provisioned(Warehouse):
+    service = "redshift"
+
     def __init__(self, account: Account, group: SecurityGroup, is_kept: bool) -> None:
         self._account = account
         self._cluster = Cluster(account, group, is_kept)

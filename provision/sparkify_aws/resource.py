@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from sparkify_aws.account import TAG, Account
+from sparkify_aws.errors import AwsError
 
 
 class Standing(Enum):
@@ -36,20 +37,38 @@ class Resource(ABC):
 
     kind: ClassVar[str]
 
-    def __init__(self, account: Account, name: str) -> None:
+    def __init__(self, account: Account, name: str, arn: str | None = None) -> None:
         self.account = account
         self.name = name
+        # What AWS's list of tagged things calls it: known from its name, or from when it was seen.
+        self.arns = set() if arn is None else {arn}
 
     @abstractmethod
     def look(self) -> Found:
         """What is there now. Changes nothing."""
 
-    @abstractmethod
     def make(self) -> None:
         """Bring it from whatever is there, if it is ours, to what is wanted, and wait until it can be used.
 
         May be interrupted after any call, and called again.
+
+        Raises:
+            AwsError: it is someone else's by now; or AWS refuses.
         """
+        if self._ours() == GOING:
+            self.account.wait(f"{self} goes first", lambda: self.look() != GOING)
+        self._make(self._ours())
+
+    @abstractmethod
+    def _make(self, found: Found) -> None:
+        """`found`: what is there, which is ours or nothing."""
+
+    def _ours(self) -> Found:
+        """What is there now. Raises AwsError: it is someone else's."""
+        found = self.look()
+        if found.standing is Standing.FOREIGN:
+            raise AwsError(f"{self} is someone else's: choose another prefix")
+        return found
 
     @abstractmethod
     def remove(self) -> None:

@@ -32,7 +32,7 @@ class Role(Resource):
     def __init__(
         self, account: Account, what: str, trust: Statements, access: Callable[[], Statements]
     ) -> None:
-        super().__init__(account, account.name(what))
+        super().__init__(account, account.name(what), account.role_arn(what))
         self._trust = _policy(trust)
         self._access = access
 
@@ -57,8 +57,7 @@ class Role(Resource):
             differences.append("access")
         return self.found(tags, differences)
 
-    def make(self) -> None:
-        found = self.look()
+    def _make(self, found: Found) -> None:
         if found.standing is Standing.ABSENT:
             self._iam.create_role(
                 RoleName=self.name,
@@ -111,11 +110,12 @@ class PodIdentity(Resource):
         association = self._association()
         if association is None:
             return ABSENT
+        self.arns.add(str(association["associationArn"]))
         return self.found(
             association.get("tags", {}), ["role"] if association["roleArn"] != self._role_arn else []
         )
 
-    def make(self) -> None:
+    def _make(self, found: Found) -> None:
         association = self._association()
         if association is None:
             self.account.once_role_is_known(

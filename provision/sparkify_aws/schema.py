@@ -38,12 +38,10 @@ class Schema(Resource):
             return ABSENT
         return self.found(tags, [] if tags[TAG] == self._digest() else ["statements"])
 
-    def make(self) -> None:
+    def _make(self, found: Found) -> None:
         endpoint = self._warehouse.endpoint()
         if endpoint is None:
             raise AwsError(f"{self}: the warehouse is not there")
-        if self.look().is_as_wanted:
-            return
         for text in self._before():
             self._run(endpoint, [text])
         self._run(endpoint, self._tables(endpoint))

@@ -54,6 +54,7 @@ class Namespace(_Made):
         there = self.described()
         if there is None:
             return ABSENT
+        self.arns.add(str(there["namespaceArn"]))
         if there["status"] == "DELETING":
             return GOING
         role = self.account.role_arn("copy")
@@ -64,10 +65,8 @@ class Namespace(_Made):
             differences.append(there["status"].lower())
         return self.found(self._tags(there["namespaceArn"]), differences)
 
-    def make(self) -> None:
-        self.account.wait(f"{self} goes first", lambda: self._status() != "DELETING")
+    def _make(self, found: Found) -> None:
         role = self.account.role_arn("copy")
-        found = self.look()
         if found.standing is Standing.ABSENT:
             self.account.once_role_is_known(
                 lambda: self._redshift.create_namespace(
@@ -120,12 +119,13 @@ class Workgroup(_Made):
 
     def tags(self) -> Mapping[str, str]:
         there = self.described()
-        return self._tags(there["workgroupArn"]) if there else {}
+        return self._tags(there["workgroupArn"]) if there and there["status"] != "DELETING" else {}
 
     def look(self) -> Found:
         there = self.described()
         if there is None:
             return ABSENT
+        self.arns.add(str(there["workgroupArn"]))
         if there["status"] == "DELETING":
             return GOING
         wanted = self._wanted()
@@ -143,9 +143,7 @@ class Workgroup(_Made):
             "configParameters": [{"parameterKey": "require_ssl", "parameterValue": "true"}],
         }
 
-    def make(self) -> None:
-        self.account.wait(f"{self} goes first", lambda: self._status() != "DELETING")
-        found = self.look()
+    def _make(self, found: Found) -> None:
         if found.standing is Standing.ABSENT:
             self._redshift.create_workgroup(
                 workgroupName=self.name,
@@ -180,13 +178,8 @@ class UsageLimit(_Part):
         super().__init__(account, f"{workgroup.name}, RPU-hours a day")
         self._workgroup = workgroup
 
-    def _limit(self) -> Mapping[str, Any] | None:
-        there = self._workgroup.described()
-        if there is None:
-            return None
-        answer = self._redshift.list_usage_limits(
-            resourceArn=there["workgroupArn"], usageType="serverless-compute"
-        )
+    def _limit(self, arn: str) -> Mapping[str, Any] | None:
+        answer = self._redshift.list_usage_limits(resourceArn=arn, usageType="serverless-compute")
         for each in answer.get("usageLimits", []):
             if each["period"] == "daily":
                 limit: Mapping[str, Any] = each
@@ -198,33 +191,38 @@ class UsageLimit(_Part):
         return {"amount": self.account.settings.daily_rpu_hours, "breachAction": "deactivate"}
 
     def look(self) -> Found:
-        limit = self._limit()
-        if limit is None:
+        there = self._workgroup.described()
+        if there is None or there["status"] == "DELETING":
             return ABSENT
-        differences = [name for name, value in self._wanted.items() if limit.get(name) != value]
-        return self.found(self._workgroup.tags(), differences)
+        limit = self._limit(there["workgroupArn"])
+        differences = [name for name, value in self._wanted.items() if limit and limit.get(name) != value]
+        found = self.found(self._tags(there["workgroupArn"]), differences)
+        return ABSENT if limit is None and found.standing is Standing.OURS else found
 
-    def make(self) -> None:
-        limit = self._limit()
+    def _make(self, found: Found) -> None:
+        there = self._workgroup.described()
+        assert there is not None, "the workgroup is made before its limit"
+        limit = self._limit(there["workgroupArn"])
         if limit is None:
-            there = self._workgroup.described()
-            assert there is not None, "the workgroup is made before its limit"
             self._redshift.create_usage_limit(
                 resourceArn=there["workgroupArn"],
                 usageType="serverless-compute",
                 period="daily",
                 **self._wanted,
             )
-        elif any(limit.get(name) != value for name, value in self._wanted.items()):
+        else:
             self._redshift.update_usage_limit(usageLimitId=limit["usageLimitId"], **self._wanted)
 
     def remove(self) -> None:
-        limit = self._limit()
+        there = self._workgroup.described()
+        limit = self._limit(there["workgroupArn"]) if there else None
         if limit is not None:
             self._redshift.delete_usage_limit(usageLimitId=limit["usageLimitId"])
 
 
 class Serverless(Warehouse):
+    service = "redshift-serverless"
+
     def __init__(self, account: Account, group: SecurityGroup, is_kept: bool) -> None:
         self._account = account
         self._namespace = Namespace(account, is_kept)

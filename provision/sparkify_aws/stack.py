@@ -51,8 +51,11 @@ class Stack:
             for each in ("scheduler", "api-server")
         ]
         group = SecurityGroup(account)
-        kind = Serverless if settings.warehouse == "serverless" else Provisioned
-        self.warehouse: Warehouse = kind(account, group, is_kept)
+        kinds: dict[str, Warehouse] = {
+            "serverless": Serverless(account, group, is_kept),
+            "provisioned": Provisioned(account, group, is_kept),
+        }
+        self.warehouse = kinds.pop(settings.warehouse)
         copy = Role(
             account,
             "copy",
@@ -78,8 +81,14 @@ class Stack:
             roles.trusts_pods(account, self.airflow),
             lambda: roles.may_write(account, self.logs_bucket, [LOGS]),
         )
+        source: list[Resource] = [Bucket(account, "source", {})]
+        identities: list[Resource] = [
+            PodIdentity(account, self.worker, "worker"),
+            *(PodIdentity(account, each, "logs") for each in self.airflow),
+        ]
+        is_irsa = settings.identity == "irsa"
         self.resources: list[Resource] = [
-            *([] if settings.source else [Bucket(account, "source", {})]),
+            *([] if settings.source else source),
             Bucket(account, "staging", parts),
             Bucket(account, "logs", {LOGS: settings.logs_days}),
             copy,
@@ -88,10 +97,15 @@ class Stack:
             worker,
             logs,
             Schema(account, self.warehouse, sql),
+            *([] if is_irsa else identities),
         ]
-        if settings.identity == "pod-identity":
-            self.resources += [PodIdentity(account, self.worker, "worker")]
-            self.resources += [PodIdentity(account, each, "logs") for each in self.airflow]
+        # What other settings would make. It may be there from before they were changed, and `up` leaves
+        # it there: there may be data in it.
+        self.others: list[Resource] = [
+            *(source if settings.source else []),
+            *(part for each in kinds.values() if account.offers(each.service) for part in each.resources),
+            *(identities if is_irsa else []),
+        ]
 
     def check(self) -> None:
         """Raises UsageError: what must be there before us is not."""
@@ -101,6 +115,10 @@ class Stack:
 
     def look(self) -> list[tuple[Resource, Found]]:
         return [(each, each.look()) for each in self.resources]
+
+    def left_by_other_settings(self) -> list[Resource]:
+        """What is ours and not wanted any more."""
+        return [each for each in self.others if each.look().standing is Standing.OURS]
 
     def up(self, making: Callable[[Resource, Found], None], made: Callable[[Resource], None]) -> int:
         """Make what is not as wanted; returns how many that were.
@@ -129,7 +147,7 @@ class Stack:
     def down(self, is_deleted: bool, removing: Callable[[Resource], None]) -> Removed:
         """Remove what is ours, the last first. A bucket that is not empty is kept unless `is_deleted`."""
         removed = Removed([], [], [])
-        for each in reversed(self.resources):
+        for each in reversed([*self.resources, *self.others]):
             state = each.look()
             if state.standing is Standing.FOREIGN:
                 removed.foreign.append(each)
@@ -147,22 +165,39 @@ class Stack:
         return removed
 
     def left(self) -> list[str]:
-        """What is still there of ours: by looking for each, and by asking AWS for whatever has our tag."""
-        there = [str(each) for each, state in self.look() if state.standing is Standing.OURS]
-        names = {each.name for each in self.resources}
+        """What is still there of ours: by looking for each, and by asking AWS for whatever has our tag.
+
+        Snapshots are not in it: they are kept, and noted.
+        """
+        everything = [*self.resources, *self.others]
+        there = [str(each) for each in everything if each.look().standing is Standing.OURS]
+        # What we looked for ourselves is there or gone, however long AWS goes on listing it. What an
+        # earlier, interrupted run has removed may have had an ARN that nobody remembers.
+        looked_for = {arn for each in everything for arn in each.arns}
+        listed: set[str] = set()
+        for _ in self.account.tries("AWS's list of what has the tag catches up"):
+            listed = self._tagged() - looked_for
+            if all(map(_is_snapshot, listed)):
+                break
+        for arn in sorted(filter(_is_snapshot, listed)):
+            if not any(arn.split("/")[-1] in note for note in self.account.notes):
+                self.account.notes.append(f"kept: {arn}")
+        return there + [f"{arn}, as AWS lists it" for arn in sorted(listed) if not _is_snapshot(arn)]
+
+    def _tagged(self) -> set[str]:
         pages = self.account.client("resourcegroupstaggingapi").get_paginator("get_resources")
         tag = {"Key": TAG, "Values": [self.account.settings.prefix]}
-        for page in pages.paginate(TagFilters=[tag]):
-            for each in page["ResourceTagMappingList"]:
-                arn = str(each["ResourceARN"])
-                # What we have just looked for ourselves is gone, however long AWS goes on listing it.
-                if not (names & set(arn.replace("/", ":").split(":"))) and not _is_group(arn):
-                    there.append(arn)
-        return there
+        return {
+            str(each["ResourceARN"])
+            for page in pages.paginate(TagFilters=[tag])
+            for each in page["ResourceTagMappingList"]
+        }
 
 
-def _is_group(arn: str) -> bool:
-    return ":security-group/" in arn
+def _is_snapshot(arn: str) -> bool:
+    """Of a warehouse; a cluster's has the cluster's tags."""
+    _, _, service, _, _, resource = arn.split(":", 5)
+    return service in ("redshift", "redshift-serverless") and resource.startswith("snapshot")
 
 
 def _source(account: Account) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sparkify_aws.resource import Resource
 
@@ -20,6 +20,8 @@ class Endpoint:
 
 class Warehouse(ABC):
     """One kind of Redshift."""
+
+    service: ClassVar[str]  # as boto3 calls it
 
     @property
     @abstractmethod

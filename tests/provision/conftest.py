@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from helm.render import program, without_dependency
 from sparkify_aws import cli
-from tests.provision.aws import CLUSTER, REGION, Aws
+from tests.provision.aws import CLUSTER, REGION, Aws, Session
 
 SETTINGS = {"region": REGION, "cluster": CLUSTER, "poll_seconds": 0, "wait_minutes": 0.2}
 
@@ -29,12 +29,18 @@ def endpoint() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def session() -> Session:
+    return Session()
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def aws(monkeypatch: pytest.MonkeyPatch, session: Session) -> Iterator[Aws]:
     """An account that is empty but for its cluster, in this process: a call takes milliseconds."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # it takes longer than a test
     with mock_aws():
-        yield Aws(None)
+        yield Aws(None, session)
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def served(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return Aws(endpoint)
+    return Aws(endpoint, Session())
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,14 @@ def test_plan_says_what_up_would_make_and_what_it_costs_and_touches_nothing(
     assert f"make    bucket {SOURCE}\n" in said
     # 8 RPUs for 10 minutes a day, 0.375 an RPU-hour; 10 GB in both; the owner's password
     assert "     15.21  8 RPUs for 10 minutes a day: 41 × 0.375 per RPU-hour of Redshift Serverless" in said
+    assert "list prices of US East, N. Virginia, written down on 2026-11-28:\n" in said
+    assert "per RPU-hour of Redshift Serverless (list price of 2025, read in AWS Big Data Blog, " in said
+    for unit, source in (
+        ("GB-month of Redshift managed storage", "https://aws.amazon.com/redshift/pricing/"),
+        ("GB-month of S3 Standard", "https://aws.amazon.com/s3/pricing/"),
+        ("month of a secret in Secrets Manager", "https://aws.amazon.com/secrets-manager/pricing/"),
+    ):
+        assert f"per {unit} (list price of 2025, not read at its source, {source})\n" in said
     assert "     16.08  together, without EKS and Airflow's database" in said
     assert "    182.50  is the most that queries can cost: 16 RPU-hours a day" in said
     assert [str(call) for call in aws.faults.calls if not call.is_reading] == []
@@ -54,7 +62,8 @@ def test_only_the_nodes_reach_the_warehouse_which_is_not_public(aws: Aws, comman
 def test_queries_have_a_limit(aws: Aws, command: Command) -> None:
     command.set(daily_rpu_hours=3)
     command("up")
-    (limit,) = aws.serverless.limits.values()
+    (limit,), (workgroup,) = aws.serverless.limits.values(), aws.serverless.workgroups.values()
+    assert (limit["resourceArn"], limit["usageType"]) == (workgroup["workgroupArn"], "serverless-compute")
     assert (limit["amount"], limit["period"], limit["breachAction"]) == (3, "daily", "deactivate")
 
 
@@ -140,7 +149,7 @@ def test_down_asks_and_keeps_what_is_in_the_buckets_and_a_final_snapshot(aws: Aw
     command("up")
     aws.upload(SOURCE, "log_data/2018/11/2018-11-01-events.json")
     assert command.error("down", code=64) == (
-        "sparkify-aws down: down: removes sparkify, but for buckets that are not empty; a final snapshot "
+        "sparkify-aws down: removes sparkify, but for buckets that are not empty; a final snapshot "
         "is kept; say --yes if you mean it"
     )
     said = command("down", "--yes")
@@ -217,5 +226,5 @@ def test_up_and_down_over_http(served: Aws, tmp_path: Path, capsys: pytest.Captu
     command = Command(served, tmp_path, capsys)
     assert "14 of 14 made or changed" in command("up")
     assert "0 of 14 made or changed" in command("up")
-    assert "14 removed; nothing with the tag is left" in command("down", "--yes")
+    assert "14 removed; nothing else with the tag is left" in command("down", "--yes")
     assert state(served) == {}

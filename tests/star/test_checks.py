@@ -311,6 +311,46 @@ def test_adding_a_check_is_adding_the_file_that_the_documentation_shows(loaded: 
     assert re.search(r"^source_line +1$", traced, re.MULTILINE)
 
 
+def test_a_stage_whose_blocking_check_finds_rows_leaves_staging_as_it_was(
+    loaded: Pipeline, warehouse: Any, sql: Path
+) -> None:
+    header = "-- check_twenty: there are no more than twenty.\n-- Rerun: only reads.\n"
+    (sql / "staging/events/check_twenty.sql").write_text(
+        f"{header}select source_file, source_line from staging_events where day = :day and source_line > 20 "
+        "and session_id between :least_session and :greatest_session;\n"
+    )
+    (sql / "staging/songs/check_twenty.sql").write_text(
+        f"{header}select song_id, source_file from staging_songs where title = 'No';\n"
+    )
+    staged = "select source, day, version from staging_versions order by 1"
+    before = rows(warehouse, staged)
+
+    loaded.put_day(DAY, "\n".join([*HALF_A_LOCATION, line(itemInSession=PLAYS)]))
+    ended = loaded.run("stage", "events", "--date", DAY, "--run", "bad", SPARKIFY_SQL=str(sql))
+    said = (
+        f"{DAY}: staging is as it was: events.twenty: 1 offending row, such as "
+        f'[{{"source_file": "{FILE}", "source_line": 21}}]; check_results has all results of run bad'
+    )
+    assert (ended.code, said in ended.log) == (1, True), ended.log
+    assert rows(
+        warehouse, "select step, check_name, offending from check_results where run = 'bad' order by 2"
+    ) == [
+        ["stage_events", "events.near_its_day", 0],
+        ["stage_events", "events.reconciliation", 0],
+        ["stage_events", "events.twenty", 1],
+    ]
+
+    loaded.put("song_data/A/B/C/TR2.json", song(song_id="SONO", title="No"))
+    ended = loaded.run("stage", "songs", "--run", "bad-songs", SPARKIFY_SQL=str(sql))
+    said = "songs: staging is as it was: songs.twenty: 1 offending row, such as"
+    assert (ended.code, said in ended.log) == (1, True), ended.log
+
+    assert rows(warehouse, staged) == before
+    assert rows(
+        warehouse, "select (select count(*) from staging_events), (select count(*) from staging_songs)"
+    ) == [[PLAYS, 1]]
+
+
 TWICE = "insert into {0} select * from {0}"
 SPOILED: dict[str, list[str]] = {
     "songplays.one_content": ["update staging_events set item_in_session = 1 where source_line = 1"],

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from moto import mock_aws
@@ -46,6 +47,8 @@ def aws(monkeypatch: pytest.MonkeyPatch, session: Session) -> Iterator[Aws]:
 @pytest.fixture
 def served(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """The same, asked over HTTP."""
+    with urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")):
+        pass
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

@@ -222,9 +222,13 @@ def _allowed(aws: Aws, role: str) -> tuple[set[str], set[str]]:
     return actions, resources
 
 
-def test_up_and_down_over_http(served: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("warehouse", "things"), [("serverless", 14), ("provisioned", 13)])
+def test_up_and_down_over_http(
+    served: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str], warehouse: str, things: int
+) -> None:
     command = Command(served, tmp_path, capsys)
-    assert "14 of 14 made or changed" in command("up")
-    assert "0 of 14 made or changed" in command("up")
-    assert "14 removed; nothing else with the tag is left" in command("down", "--yes")
+    command.set(warehouse=warehouse)
+    assert f"{things} of {things} made or changed" in command("up")
+    assert f"0 of {things} made or changed" in command("up")
+    assert f"{things} removed; nothing else with the tag is left" in command("down", "--yes")
     assert state(served) == {}

@@ -258,10 +258,10 @@ def _counted(transaction: Transaction, chosen: Sequence[Check], values: Mapping[
         parameters |= {own[name]: value for name, value in check.own.items()}
         text = check.statement.renamed(own).text
         texts.append(f"select {number} as place, count(*) as offending_rows\nfrom (\n{text}\n) as offending")
-    together = Statement("checks", "\nunion all\n".join(texts))
-    found = (
-        {place: int(count) for place, count in transaction.select(together, **parameters)[1]} if texts else {}
-    )
+    if not texts:
+        return []
+    _, rows = transaction.select(Statement("checks", "\nunion all\n".join(texts)), **parameters)
+    found = {place: int(offending_rows) for place, offending_rows in rows}
     return [found[number] for number in range(len(chosen))]
 
 

@@ -30,8 +30,8 @@ class Run:
 def copying(pipeline: Pipeline, day: str, seconds: float = 240) -> Run:
     """Load the day again, until it is in its COPY. Nobody waits for its seconds: something strikes.
 
-    stage_songs is done by then. Of a step whose pod has ended, and whose task has not said so yet, a scheduler
-    that dies knows nothing: the next one has it done once more, which changes nothing.
+    stage_songs is done by then. Of a step whose pod has ended, and whose task has not said so yet, a
+    scheduler that dies knows nothing: the next one has it done once more, which changes nothing.
     """
     before = pipeline.warehouse.last_statement()
     pipeline.hold_copy(seconds)

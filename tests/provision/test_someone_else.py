@@ -36,9 +36,9 @@ def _security_group(aws: Aws) -> None:
     aws.client("ec2").authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[world])
 
 
-def _namespace(aws: Aws) -> None:
+def _namespace(aws: Aws, name: str = "sparkify") -> None:
     aws.client("redshift-serverless").create_namespace(
-        namespaceName="sparkify",
+        namespaceName=name,
         adminUsername="theirs",
         dbName="theirs",
         iamRoles=[ROLE],
@@ -49,15 +49,8 @@ def _namespace(aws: Aws) -> None:
 
 def _workgroup(aws: Aws) -> None:
     """In a namespace of theirs, too, with a limit."""
+    _namespace(aws, "theirs")
     redshift = aws.client("redshift-serverless")
-    redshift.create_namespace(
-        namespaceName="theirs",
-        adminUsername="theirs",
-        dbName="theirs",
-        iamRoles=[ROLE],
-        defaultIamRoleArn=ROLE,
-        tags=[],
-    )
     made = redshift.create_workgroup(
         workgroupName="sparkify", namespaceName="theirs", port=5439, configParameters=[], tags=[]
     )

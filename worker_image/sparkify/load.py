@@ -91,8 +91,8 @@ def _load(
     rewrite("songs")
     rewrite("artists")
 
+    parameters |= transaction.record("star/songplays/select_range", day=day)
     execute("changes/touched_keys/insert")
-    parameters |= transaction.record("changes/touched_keys/select_range", day=day)
     execute("changes/incoming_plays/insert_staged")
     execute("changes/replaced_plays/insert_touched")
     if retitled:

@@ -2,7 +2,7 @@
 -- (day, file, line) of the same content within the days in which copies are looked for. A change of this day
 -- reaches the days after it: a copy there gains or loses the event.
 -- Of a day out of step the star's own rows count, not its new staging.
--- The ranges only spare blocks: see select_range of touched_keys.
+-- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: the table is temporary and empty.
 insert into incoming_plays
 with candidates as (

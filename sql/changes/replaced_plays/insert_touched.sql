@@ -1,5 +1,5 @@
 -- replaced_plays: what the star holds of the touched events, from this day and the days that it reaches.
--- The ranges only spare blocks: see select_range of touched_keys.
+-- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: the table is temporary and empty.
 insert into replaced_plays
 select

@@ -1,31 +1,19 @@
 -- touched_keys: the plays that are staged for the day now, and those that the star holds from it.
+-- The range only spares blocks: see select_range of songplays.
 -- Rerun: the table is temporary and empty.
 insert into touched_keys
-with plays as (
-    select
-        session_id,
-        item_in_session,
-        ts as start_time
-    from staging_events
-    where
-        day = :day
-        and page = 'NextSong'
-    union all
-    select
-        session_id,
-        item_in_session,
-        start_time
-    from songplays
-    where
-        source_day = :day
-        -- a play lies within a day of its file's day, so that only these blocks are read
-        and start_time between cast(:day as date) - 1 and cast(:day as date) + 2
-)
-
 select
     session_id,
-    item_in_session,
-    min(start_time) as least_start_time,
-    max(start_time) as greatest_start_time
-from plays
-group by session_id, item_in_session;
+    item_in_session
+from staging_events
+where
+    day = :day
+    and page = 'NextSong'
+union
+select
+    session_id,
+    item_in_session
+from songplays
+where
+    source_day = :day
+    and start_time between :least_start_time and :greatest_start_time;

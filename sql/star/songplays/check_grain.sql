@@ -1,6 +1,6 @@
 -- check_grain: one row a songplay_id, over all days, among the sessions of the plays that a load of the day
 -- may write. A returned row is one of several.
--- The ranges only spare blocks: see select_range of touched_keys.
+-- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: only reads.
 with repeated as (
     select songplay_id

@@ -2,7 +2,7 @@
 -- an event's key and says something else. A returned row names both lines: of the day, each line that says
 -- something else than the key's first.
 -- Most keys are there once, and are not looked at again. The ranges only spare blocks: see select_range of
--- touched_keys.
+-- songplays.
 -- Rerun: only reads.
 with repeated as (
     select

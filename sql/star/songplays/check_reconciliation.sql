@@ -2,7 +2,7 @@
 -- from an earlier line; to the row. A returned row is a play that the star has in neither way, one that the
 -- star has and staging has not, or one that the star has though an earlier day's file has it (original_*).
 -- (That no key is there twice, check_grain says.)
--- The ranges only spare blocks: see select_range of touched_keys.
+-- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: only reads.
 with plays as (
     select

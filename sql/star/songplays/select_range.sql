@@ -1,6 +1,8 @@
 -- The range of sessions of all that is staged for a day or that the star has from it, and that of start times
 -- of its plays; for none, ranges that nothing lies in.
--- What they are for, sql/changes/touched_keys/select_range.sql says.
+-- An event's copies have its session and its start time: the ranges make Redshift skip the blocks of other
+-- days, by the least and greatest value that it keeps of each (Redshift Database Developer Guide,
+-- t_Sorting_data). Nothing is missed where sessions are not numbered as time goes by.
 with lines as (
     select
         session_id,
@@ -14,6 +16,7 @@ with lines as (
     from songplays
     where
         source_day = :day
+        -- a play lies within a day of its file's day, so that only these blocks are read
         and start_time between cast(:day as date) - 1 and cast(:day as date) + 2
 )
 

@@ -1,6 +1,6 @@
 -- check_required: the parts of a start time are those of the time itself. songplay_id is the first of the
 -- plays that began then.
--- The ranges only spare blocks: see select_range of touched_keys.
+-- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: only reads.
 with offending as (
     select

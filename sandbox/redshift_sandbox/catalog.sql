@@ -273,6 +273,20 @@ begin
     end if;
 end $$;
 
+-- The functions above may be called by a branch of a UNION ALL that runs beside the others; those that read
+-- the session or write may not.
+do $$
+declare
+    pure regprocedure;
+begin
+    for pure in
+        select oid from pg_proc
+        where pronamespace = 'sandbox'::regnamespace and provolatile <> 'v' and proname !~ '^pg_last_copy'
+    loop
+        execute format('alter function %s parallel safe', pure);
+    end loop;
+end $$;
+
 -- What COPY did
 
 create sequence if not exists sandbox.query_id;

@@ -162,12 +162,17 @@ def _date_trunc(node: exp.Anonymous, arguments: Expressions) -> exp.Expr:
     return _function("sandbox.date_trunc", date_part(arguments[0]), _timestamp(arguments[1]))
 
 
+_WITH_FRACTION = frozenset({"second", "millisecond", "microsecond", "epoch"})
+
+
 def extract(node: exp.Extract) -> exp.Expr:
     """EXTRACT returns whole numbers of its own part only (r_EXTRACT_function)."""
     part = date_part(node.this)
     value = _function("pg_catalog.date_part", part, _timestamp(node.expression))
+    if part.name in _WITH_FRACTION:
+        value = _function("floor", value)
     whole: exp.Expr = exp.Cast(
-        this=_function("floor", value),
+        this=value,
         to=exp.DataType(this=exp.DataType.Type.BIGINT if part.name == "epoch" else exp.DataType.Type.INT),
     )
     modulus = {"millisecond": 1000, "microsecond": 1000000}.get(part.name)

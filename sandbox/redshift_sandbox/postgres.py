@@ -55,7 +55,12 @@ WAREHOUSE = {
     "maintenance_work_mem": "128MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "30min",
-    "max_parallel_workers_per_gather": "0",
+    # The branches of a UNION ALL run side by side, as slices do (the checks of a step are one); a small one
+    # is not worth the processes, and a scan is not divided: what each row costs here is too little.
+    "max_parallel_workers_per_gather": "2",
+    "parallel_setup_cost": "10000",
+    "min_parallel_table_scan_size": "1TB",
+    "min_parallel_index_scan_size": "1TB",
     # Redshift clears and analyzes a table by itself, soon after it changed.
     "autovacuum_naptime": "1s",
     # Redshift appends: new rows lie together. A vacuum of what was only appended would have PostgreSQL fill

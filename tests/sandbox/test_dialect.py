@@ -416,6 +416,33 @@ def test_explain_and_cursors_work(warehouse: Any) -> None:
 
 
 @pytest.mark.sandbox_only
+def test_the_branches_of_a_large_union_all_run_side_by_side_and_those_of_a_small_one_do_not(
+    warehouse: Any,
+) -> None:
+    cursor = warehouse.cursor()
+    cursor.execute("create table numbers (n int, at timestamp)")
+    cursor.execute("insert into numbers values (0, '2018-11-01 12:00:00'), (1, '2018-11-01 13:00:00')")
+    counts = """
+        select 1 as place, count(*) as found from (select at from numbers group by at having count(*) > 9)
+        union all
+        select 2, count(*) from numbers where trunc(at) = '2018-11-01' and extract(hour from at) = 12
+        union all
+        select 3, count(*) from numbers where last_day(at) = '2018-11-30' and getdate() > at
+    """
+    plans, found = [], []
+    for rows in (2, 2**19):
+        while cursor.execute("select count(*) from numbers").fetchone()[0] < rows:
+            cursor.execute("insert into numbers select n + 2, at from numbers")
+        cursor.execute("analyze numbers")
+        cursor.execute(f"explain {counts}")
+        plans.append("Parallel Append" in str(cursor.fetchall()))
+        cursor.execute(counts)
+        found.append(sorted(map(list, cursor.fetchall())))
+    assert plans == [False, True]
+    assert found == [[[1, 0], [2, 1], [3, 2]], [[1, 2], [2, 2**18], [3, 2**19]]]
+
+
+@pytest.mark.sandbox_only
 @pytest.mark.parametrize(
     ("sql", "sqlstate", "named"),
     [

@@ -71,6 +71,9 @@ LOST: dict[str, tuple[str, str]] = {
     "delete from quarantine where source = 'songs'": ("quarantine", "songs.reconciliation"),
     "update staged_files set lines = 6 where source = 'songs'": ("staged_files", "songs.reconciliation"),
     "delete from songs where song_id = 'SO2'": ("songs", "songs.in_line_with_staging"),
+    "update songs set song_id = 'SO3' where song_id = 'SO2'": ("songs", "songs.in_line_with_staging"),
+    "update songs set content_hash = 'x' where song_id = 'SO2'": ("songs", "songs.in_line_with_staging"),
+    # The same content, but not the first line of it.
     "update songs set source_line = 4 where source_line = 1": ("songs", "songs.in_line_with_staging"),
 }
 

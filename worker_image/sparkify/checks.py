@@ -54,10 +54,13 @@ class Check:
 
     @property
     def counted(self) -> Statement:
-        """The statement that is run: some of the offending rows, each with the number of all."""
+        """The statement that is run: some of the offending rows, each with the number of all.
+
+        In the order of the check's first column, so that rows of one key stand together.
+        """
         # Both parts are ours: the check's file and a number.
         text = f"select count(*) over () as offending_rows, offending.*\nfrom (\n{self.statement.text}\n)"
-        return Statement(self.statement.name, f"{text} as offending\nlimit {SAMPLE_ROWS}")
+        return Statement(self.statement.name, f"{text} as offending\norder by 2\nlimit {SAMPLE_ROWS}")
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,18 @@
 -- check_grain: one row an artist_id. A returned row is one of several.
 -- Rerun: only reads.
-with counted as (
+with repeated as (
     select
         artist_id,
-        source_file,
-        source_line,
-        count(*) over (partition by artist_id) as row_count
+        count(*) as row_count
     from artists
+    group by artist_id
+    having count(*) > 1
 )
 
 select
-    artist_id,
-    row_count,
-    source_file,
-    source_line
-from counted
-where row_count > 1;
+    repeated.artist_id,
+    repeated.row_count,
+    artists.source_file,
+    artists.source_line
+from repeated
+inner join artists on repeated.artist_id = artists.artist_id;

@@ -1,5 +1,6 @@
 -- check_grain: one row a songplay_id, over all days, among the sessions of the plays that a load of the day
--- may write. A returned row is one of several.
+-- may write. A returned row is one of several: lines that have one key and say different things, for a copy
+-- that says the same is not loaded.
 -- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: only reads.
 with repeated as (

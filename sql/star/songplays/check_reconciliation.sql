@@ -6,9 +6,6 @@
 -- Rerun: only reads.
 with plays as (
     select
-        session_id,
-        item_in_session,
-        content_hash,
         source_file,
         source_line
     from staging_events
@@ -27,11 +24,8 @@ held as (
         and start_time between :least_start_time and :greatest_start_time
 ),
 
-unmatched as (
+lone as (
     select
-        plays.session_id,
-        plays.item_in_session,
-        plays.content_hash,
         coalesce(plays.source_file, held.source_file) as source_file,
         coalesce(plays.source_line, held.source_line) as source_line,
         case when plays.source_line is null then 'no' else 'yes' end as staged,
@@ -44,6 +38,23 @@ unmatched as (
     where
         plays.source_line is null
         or held.source_line is null
+),
+
+unmatched as (
+    select
+        lone.source_file,
+        lone.source_line,
+        lone.staged,
+        lone.in_star,
+        staging_events.session_id,
+        staging_events.item_in_session,
+        staging_events.content_hash
+    from lone
+    left join staging_events
+        on
+            lone.source_file = staging_events.source_file
+            and lone.source_line = staging_events.source_line
+            and staging_events.day = :day
 )
 
 select

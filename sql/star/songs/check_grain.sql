@@ -1,18 +1,18 @@
 -- check_grain: one row a song_id. A returned row is one of several.
 -- Rerun: only reads.
-with counted as (
+with repeated as (
     select
         song_id,
-        source_file,
-        source_line,
-        count(*) over (partition by song_id) as row_count
+        count(*) as row_count
     from songs
+    group by song_id
+    having count(*) > 1
 )
 
 select
-    song_id,
-    row_count,
-    source_file,
-    source_line
-from counted
-where row_count > 1;
+    repeated.song_id,
+    repeated.row_count,
+    songs.source_file,
+    songs.source_line
+from repeated
+inner join songs on repeated.song_id = songs.song_id;

@@ -1,6 +1,7 @@
--- check_one_content: one key, one content: no other line staged for the day, or for a loaded day near it, has
+-- warn_one_content: one key, one content: no other line staged for the day, or for a loaded day near it, has
 -- an event's key and says something else. A returned row names both lines: of the day, each line that says
--- something else than the key's first.
+-- something else than the key's first. (Two plays of one key, check_grain of songplays keeps out of the star.
+-- What is left are lines that are no plays, which nothing is loaded of.)
 -- Most keys are there once, and are not looked at again. The ranges only spare blocks: see select_range of
 -- songplays.
 -- Rerun: only reads.
@@ -54,8 +55,10 @@ near as (
     from staging_events
     inner join days_in_step on staging_events.day = days_in_step.day
     where
-        staging_events.day between :first_day and :last_day
-        and staging_events.day <> :day
+        (
+            staging_events.day between :first_day and cast(:day as date) - 1
+            or staging_events.day between cast(:day as date) + 1 and :last_day
+        )
         and staging_events.session_id between :least_session and :greatest_session
 )
 

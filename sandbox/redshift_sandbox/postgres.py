@@ -55,9 +55,11 @@ WAREHOUSE = {
     "maintenance_work_mem": "128MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "30min",
-    # The branches of a UNION ALL run side by side, as slices do (the checks of a step are one); a small one
-    # is not worth the processes, and a scan is not divided: what each row costs here is too little.
+    # The branches of a large UNION ALL run side by side, as slices do (the checks of a step are one), in no
+    # more processes than there are processors; one of them is the connection's own. A scan is not divided:
+    # that costs more here than it gains.
     "max_parallel_workers_per_gather": "2",
+    "max_parallel_workers": str((os.cpu_count() or 1) - 1),
     "parallel_setup_cost": "10000",
     "min_parallel_table_scan_size": "1TB",
     "min_parallel_index_scan_size": "1TB",

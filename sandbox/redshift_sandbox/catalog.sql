@@ -17,7 +17,7 @@ end $$;
 
 -- A cast to VARCHAR(n) or CHAR(n) cuts at n bytes, never within a character.
 create or replace function sandbox.cut_bytes(value text, bytes integer) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict as $$
 declare
     shortened text := left(value, bytes);
 begin
@@ -29,7 +29,7 @@ end $$;
 
 -- Not strict, and of one expression: so that PostgreSQL has it in place, and calls nothing where all fits.
 create or replace function sandbox.left_bytes(value text, bytes integer) returns text
-language sql immutable parallel safe as $$
+language sql immutable as $$
     select case when octet_length(value) <= bytes then value else sandbox.cut_bytes(value, bytes) end
 $$;
 

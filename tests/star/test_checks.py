@@ -265,6 +265,8 @@ def test_explain_shows_each_check_and_the_very_sql_that_is_run(loaded: Pipeline,
     assert re.search(r"^history_days +28 +sql/checks.toml +1 +366 +trailing days", out, re.MULTILINE)
     ((offending, count, *_),) = rows(warehouse, out[out.index("\nselect count(*)") :].rstrip().rstrip(";"))
     assert (offending, count) == (1, 20.0)
+    # A literal has the type that the bound value would have.
+    assert "> cast(4.5 as double precision) * " in out
     assert "day between cast(:day as date) - 28" in loaded.done("check", "--explain", "events.volume").out
     off = loaded.done("check", "--explain", "events.volume", SPARKIFY_CHECKS="events.volume.severity=off").out
     assert "\nseverity  off, by SPARKIFY_CHECKS\n" in off

@@ -10,7 +10,7 @@ from sparkify import thresholds, warehouse
 from sparkify.errors import UsageError
 from sparkify.log import Log
 from sparkify.settings import CheckSetting, Settings
-from sparkify.statements import Statement, statement, statements
+from sparkify.statements import Statement, literal, statement, statements
 from sparkify.thresholds import Configuration, Severity
 from sparkify.warehouse import Transaction
 
@@ -61,6 +61,11 @@ class Check:
         # Both parts are ours: the check's file and a number.
         text = f"select count(*) over () as offending_rows, offending.*\nfrom (\n{self.statement.text}\n)"
         return Statement(self.statement.name, f"{text} as offending\norder by 2\nlimit {SAMPLE_ROWS}")
+
+    def asked(self, query: Statement, values: Mapping[str, object]) -> str:
+        """The text of its statement, or of the one that counts, with these values and its own."""
+        known = {**values, **self.own}
+        return query.with_literals({name: literal(known[name]) for name in query.parameters})
 
 
 @dataclass(frozen=True)
@@ -255,21 +260,21 @@ def _apply(found: dict[str, Check], configuration: Configuration, said: CheckSet
 
 def _counted(transaction: Transaction, chosen: Sequence[Check], values: Mapping[str, object]) -> list[int]:
     """How many rows each check finds."""
-    texts, parameters = [], dict(values)
-    for number, check in enumerate(chosen):
-        own = {name: f"{name}_{number}" for name in check.own}
-        parameters |= {own[name]: value for name, value in check.own.items()}
-        text = check.statement.renamed(own).text
-        texts.append(f"select {number} as place, count(*) as offending_rows\nfrom (\n{text}\n) as offending")
+    texts = [
+        f"select {number} as place, count(*) as offending_rows\n"
+        f"from (\n{check.asked(check.statement, values)}\n) as offending"
+        for number, check in enumerate(chosen)
+    ]
     if not texts:
         return []
-    _, rows = transaction.select(Statement("checks", "\nunion all\n".join(texts)), **parameters)
+    _, rows = transaction.select(Statement("checks", "\nunion all\n".join(texts)))
     found = {place: int(offending_rows) for place, offending_rows in rows}
     return [found[number] for number in range(len(chosen))]
 
 
 def _sample(transaction: Transaction, check: Check, values: Mapping[str, object]) -> list[dict[str, object]]:
-    columns, rows = transaction.select(check.counted, **values, **check.own)
+    text = check.asked(check.counted, values)
+    columns, rows = transaction.select(Statement(check.statement.name, text))
     return [dict(zip(columns[1:], row[1:], strict=True)) for row in rows]
 
 

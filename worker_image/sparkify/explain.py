@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 
 from sparkify import checks, report, thresholds, warehouse
 from sparkify.checks import Check
@@ -69,13 +69,5 @@ def show(name: str, day: date | None, configured: Sequence[Check], settings: Set
         values |= checks.parameters(settings, day)
     body = Statement(check.statement.name, text.removeprefix(header[0] if header else ""))
     shown = Check(check.name, body, check.severity).counted
-    literals = {name: _literal(values[name]) if name in values else f":{name}" for name in shown.parameters}
+    literals = {name: literal(values[name]) if name in values else f":{name}" for name in shown.parameters}
     print(f"\n{shown.with_literals(literals)};")
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, datetime):
-        return f"timestamp '{value}'"
-    if isinstance(value, date):
-        return f"date '{value}'"
-    return literal(value) if isinstance(value, str) else str(value)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 # Text that is not code (comments, strings) is matched first, so that a colon in it is no parameter.
@@ -45,19 +46,11 @@ class Statement:
 
         return Statement(self.name, head + values + ",\n".join(map(numbered, range(1, count + 1))))
 
-    def renamed(self, names: Mapping[str, str]) -> "Statement":
-        """The statement with other names for some of its parameters."""
-        return Statement(
-            self.name,
-            _TOKENS.sub(
-                lambda token: f":{names.get(token[1], token[1])}" if token[1] else token[0], self.text
-            ),
-        )
-
     def with_literals(self, literals: Mapping[str, str]) -> str:
-        """The text with each parameter replaced by SQL text.
+        """The text with each parameter replaced by SQL text, such as `literal` gives.
 
-        COPY is a utility statement and takes no bind parameters.
+        For COPY, a utility statement that takes no bind parameters, and for the checks of a step: the driver
+        looks for parameters one character at a time, and their text is long.
         """
         return _TOKENS.sub(lambda token: literals[token[1]] if token[1] else token[0], self.text)
 
@@ -73,12 +66,23 @@ def statements(sql: Path, pattern: str) -> Iterator[Statement]:
         yield statement(sql, str(path.relative_to(sql).with_suffix("")))
 
 
-def literal(value: str) -> str:
-    """The value as a SQL string literal.
+def literal(value: object) -> str:
+    """A value of the kinds that parameters have as a SQL literal of the type that binding it would give.
 
     Raises:
         ValueError: a backslash, which Redshift and PostgreSQL read differently.
     """
-    if "\\" in value:
-        raise ValueError(f"a backslash in {value!r}")
-    return "'" + value.replace("'", "''") + "'"
+    if value is None:
+        return "null"
+    if isinstance(value, datetime):
+        return f"timestamp '{value}'"
+    if isinstance(value, date):
+        return f"date '{value}'"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"cast({value} as double precision)"
+    text = str(value)
+    if "\\" in text:
+        raise ValueError(f"a backslash in {text!r}")
+    return "'" + text.replace("'", "''") + "'"

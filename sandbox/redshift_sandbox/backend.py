@@ -80,13 +80,21 @@ class Backend:
         Raises RedshiftError, BackendLost, and whatever `chunks` raises, after the COPY has failed.
         """
         self.peer.write(Query(sql).to_wire())
-        kind, body = await self.message()
+        kind, body = b"N", b""
+        cancellation: asyncio.CancelledError | None = None
         while kind in b"NS":
-            kind, body = await self.message()
+            try:
+                kind, body = await self.message()
+            except asyncio.CancelledError as error:
+                # PostgreSQL may just have begun to wait for input: it would take nothing else for an answer.
+                cancellation = error
+                await self.cancel()
         if kind != b"G":
-            await self._settle((kind, body))
-            raise AssertionError(f"not a COPY … FROM STDIN: {sql}")
+            await self._settle((kind, body), failure_expected=cancellation is not None)
+            raise cancellation or AssertionError(f"not a COPY … FROM STDIN: {sql}")
         try:
+            if cancellation is not None:
+                raise cancellation
             async with aclosing(self._with_heartbeat(chunks)) as steady:
                 async for chunk in steady:
                     for start in range(0, len(chunk), _COPY_CHUNK):

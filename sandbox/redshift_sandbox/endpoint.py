@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,7 +85,8 @@ def running(state: Path, **options: str | int | Path) -> Iterator[Endpoint]:
         said = process.stderr.read().strip().splitlines()
         process.stdout.close()
         process.stderr.close()
-        if process.returncode > 0:
+        # Who kills it knows.
+        if process.returncode not in (0, -signal.SIGKILL):
             raise SandboxError(said[-1] if said else f"it ended with exit code {process.returncode}")
     if not line:
         raise SandboxError(f"it ended at once, exit code {process.returncode}")

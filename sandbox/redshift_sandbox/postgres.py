@@ -167,7 +167,11 @@ class Postgres:
     async def connection(self, database: str) -> Backend:
         """A connection as the owner of everything. Raises RedshiftError, BackendLost, OSError."""
         backend = Backend(self.socket)
-        await backend.sign_in(database)
+        try:
+            await backend.sign_in(database)
+        except BaseException:  # a COPY may be cancelled just then: its task is
+            backend.close()
+            raise
         return backend
 
     async def prepare(self, catalog: str, user: str, password: str, database: str) -> None:

@@ -190,3 +190,27 @@ def test_a_large_copy_takes_little_memory(sandbox: Endpoint, plays: Any) -> None
     before = highest_memory(sandbox)
     plays.cursor().execute(LARGE)
     assert highest_memory(sandbox) - before < 64 * 1024
+
+
+def test_a_copy_that_is_cancelled_at_whatever_moment_leaves_no_session(
+    connect: Connect, plays: Any, sandbox: Endpoint, database: str
+) -> None:
+    with WireClient(sandbox, database) as loader:
+        loader.query(SMALL)
+        started = time.monotonic()
+        loader.query(SMALL)
+        seconds = time.monotonic() - started
+        for moment in range(100):
+            late = threading.Timer(seconds * moment / 80, loader.cancel)
+            late.start()
+            loader.query(SMALL)
+            late.join()
+    cursor = plays.cursor()
+    deadline = time.monotonic() + 5
+    while True:
+        cursor.execute("select count(*) from pg_stat_activity where datname = current_database()")
+        (sessions,) = cursor.fetchone()
+        if sessions == 1 or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert sessions == 1

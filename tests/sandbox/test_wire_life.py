@@ -177,6 +177,11 @@ def test_two_sandboxes_on_one_state_folder_are_refused(sandbox: Endpoint) -> Non
         pass
 
 
+def test_that_it_crashed_is_said_at_the_end_of_its_context(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match=r"^it ended with exit code -11$"), running(tmp_path) as endpoint:
+        os.kill(endpoint.process_id, signal.SIGSEGV)
+
+
 @pytest.mark.parametrize("option", ["port", "s3_port"])
 def test_a_port_that_is_taken_is_named_in_one_line(tmp_path: Path, option: str) -> None:
     with socket.socket() as taken:

@@ -92,7 +92,7 @@ class Storage:
 
     async def under(self, url: str) -> list[S3Object]:
         """The objects whose keys begin with a prefix, in the order of their keys."""
-        # In a thread: obstore crashes when a listing that still connects is dropped, as when COPY is cancelled.
+        # In a thread: obstore crashes when a listing that still connects is dropped, as a cancelled COPY did.
         bucket, prefix = _split(url)
         folder = prefix.rpartition("/")[0]
         context = f"Listing bucket={bucket} prefix={prefix}"

@@ -92,12 +92,12 @@ class Storage:
 
     async def under(self, url: str) -> list[S3Object]:
         """The objects whose keys begin with a prefix, in the order of their keys."""
-        # In a thread: obstore crashes when a listing that still connects is dropped, as a cancelled COPY did.
         bucket, prefix = _split(url)
         folder = prefix.rpartition("/")[0]
         context = f"Listing bucket={bucket} prefix={prefix}"
         objects = []
         try:
+            # In a thread: obstore crashes when a listing that still connects is dropped, as by a cancel.
             for page in await asyncio.to_thread(list, obstore.list(self._store(bucket), folder or None)):
                 objects += [
                     S3Object(f"s3://{bucket}/{each['path']}", bucket, each["path"], each["size"])

@@ -169,7 +169,7 @@ class Postgres:
         backend = Backend(self.socket)
         try:
             await backend.sign_in(database)
-        except BaseException:  # a COPY may be cancelled just then: its task is
+        except BaseException:  # also where the task is cancelled, as that of a COPY
             backend.close()
             raise
         return backend

@@ -82,7 +82,8 @@ def literal(value: object) -> str:
         return str(value)
     if isinstance(value, float):
         return f"cast({value} as double precision)"
-    text = str(value)
-    if "\\" in text:
-        raise ValueError(f"a backslash in {text!r}")
-    return "'" + text.replace("'", "''") + "'"
+    if not isinstance(value, str):
+        raise TypeError(f"no literal of a {type(value).__name__}")
+    if "\\" in value:
+        raise ValueError(f"a backslash in {value!r}")
+    return "'" + value.replace("'", "''") + "'"

@@ -11,7 +11,7 @@ from bench.setting import Setting
 
 SIZES = (5_000, 100_000)
 ROUNDS = 41
-GOAL = 0.15  # of the time of a load that has both
+GOAL = 1.15
 SQL = Path(__file__).parents[1] / "sql"
 WITH, WITHOUT = "checks and lineage", "neither"
 # What a play of the star holds only so that one can see where it came from.
@@ -36,7 +36,6 @@ def run(setting: Setting) -> str:
     runs = interleaved(cases, ROUNDS)
     seconds = {case: [each.seconds for each in found] for case, found in runs.items()}
     ratios = {size: middle(seconds[size, WITH]) / middle(seconds[size, WITHOUT]) for size in SIZES}
-    shares = {size: 1 - 1 / ratio for size, ratio in ratios.items()}
     return "\n".join(
         [
             f"Seconds of `sparkify load` of a day that is there already, median (least to most) of {ROUNDS}",
@@ -47,12 +46,12 @@ def run(setting: Setting) -> str:
             "| --- | --- | --- | --- | --- |",
             *(
                 f"| {size:,} | {spread(seconds[size, WITH])} | {spread(seconds[size, WITHOUT])} "
-                f"| {ratios[size]:.2f} | {shares[size]:.1%} |"
+                f"| {ratios[size]:.2f} | {1 - 1 / ratios[size]:.1%} |"
                 for size in SIZES
             ),
             "",
-            f"The most {max(shares.values()):.1%} of a load's time, goal {GOAL:.0%}: "
-            f"{'met' if max(shares.values()) <= GOAL else 'missed'}.",
+            f"The most {max(ratios.values()):.2f}, goal {GOAL}: "
+            f"{'met' if max(ratios.values()) <= GOAL else 'missed'}.",
         ]
     )
 

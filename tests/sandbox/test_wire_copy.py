@@ -193,7 +193,7 @@ def test_a_large_copy_takes_little_memory(sandbox: Endpoint, plays: Any) -> None
 
 
 def test_a_copy_that_is_cancelled_at_whatever_moment_leaves_no_session(
-    connect: Connect, plays: Any, sandbox: Endpoint, database: str
+    plays: Any, sandbox: Endpoint, database: str
 ) -> None:
     with WireClient(sandbox, database) as loader:
         loader.query(SMALL)

@@ -71,6 +71,7 @@ def literal(value: object) -> str:
 
     Raises:
         ValueError: a backslash, which Redshift and PostgreSQL read differently.
+        TypeError: a value of another kind.
     """
     if value is None:
         return "null"

@@ -20,7 +20,7 @@ import psutil
 
 from bench.columns import DAY, KEY, TYPES
 from bench.measure import Measured, interleaved, measured, middle, spread
-from bench.setting import SOURCE, Setting
+from bench.setting import Setting
 
 EVENTS = 5_000_000
 ROUNDS = 3
@@ -33,7 +33,8 @@ def run(setting: Setting) -> str:
     """The result as Markdown."""
     local = setting.folder / "events.json"
     size = write_day(local, EVENTS)
-    setting.client.upload_file(str(local), SOURCE, KEY)
+    with local.open("rb") as file:
+        setting.put(KEY, file)
     cores = sorted(os.sched_getaffinity(0))
     ours, servers = cores[: len(cores) // 2], cores[len(cores) // 2 :]
     threads = str(len(ours))

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.columns import DAY, KEY
 from bench.events import write_day
 from bench.measure import Measured, measured
-from bench.setting import SOURCE, Setting
+from bench.setting import Setting
 
 PROCESSES = (1, 2, 4)
 VARIED = 200_000  # lines that are repeated to make the day; far more than a compressor looks back
@@ -19,7 +19,8 @@ def run(setting: Setting) -> str:
     local = setting.folder / "events.json"
     lines = _write(local, size)
     size = local.stat().st_size
-    setting.client.upload_file(str(local), SOURCE, KEY)
+    with local.open("rb") as file:
+        setting.put(KEY, file)
     local.unlink()
     runs = {processes: _stage(setting, processes, lines) for processes in PROCESSES}
     most = max(run.memory for run in runs.values())

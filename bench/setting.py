@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3
 import redshift_connector
@@ -60,8 +60,10 @@ class Setting:
             password=self.endpoint.password,
         )
 
-    def put(self, key: str, body: bytes) -> None:
-        self.client.put_object(Bucket=SOURCE, Key=key, Body=body)
+    def put(self, key: str, body: bytes | BinaryIO) -> None:
+        """Put an object at once and with a type: of other text the S3 server keeps gzip, and to unpack it
+        costs more than all that the worker does with it."""
+        self.client.put_object(Bucket=SOURCE, Key=key, Body=body, ContentType="application/json")
 
     def sparkify(self, environment: dict[str, str], *arguments: str) -> None:
         """Run a command of the worker that must succeed."""

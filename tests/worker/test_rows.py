@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkify import sources
+from sparkify.lines import Block
 from sparkify.rows import Parsed, Parser
 from sparkify.sources import Source
 from tests.lines import EVENT, SONG
@@ -36,34 +38,39 @@ VALUES = st.one_of(st.none(), st.booleans(), TEXTS, NUMBERS, st.lists(st.integer
 
 @st.composite
 def lines(draw: st.DrawFn, good: dict[str, object]) -> bytes:
-    """A good line with some fields changed, left out, added or twice; or no JSON at all."""
-    if draw(st.integers(0, 9)) == 0:
+    """A good line with some fields changed, left out, added or twice; or two in one; or one in two; or no
+    JSON at all."""
+    kind = draw(st.sampled_from(["good"] * 6 + ["binary", "blank", "two in one", "one in two"]))
+    if kind == "binary":
         return draw(st.binary(max_size=40)).replace(b"\n", b"")
+    if kind == "blank":
+        return draw(st.sampled_from([b"", b"\r", b" \t"]))
     names = st.sampled_from([*good, "unknown"])
     fields = list({**good, **draw(st.dictionaries(names, VALUES, max_size=2))}.items())
     for name in draw(st.sets(names, max_size=1)):
         fields = [field for field in fields if field[0] != name]
     fields += draw(st.lists(st.tuples(names, VALUES), max_size=1))
     escaped = draw(st.booleans())
-    pairs = ", ".join(
+    pairs = (",\n" if kind == "one in two" else ", ").join(
         f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=escaped)}" for name, value in fields
     )
-    return f"{{{pairs}}}".encode("utf-8", "surrogatepass")
+    line = f"{{{pairs}}}".encode("utf-8", "surrogatepass")
+    return line + line if kind == "two in one" else line
 
 
 def parsed(source: Source, block: bytes, first_line: int = 1, slowly: bool = False) -> Parsed:
     parser = Parser(source.contract, source.rules)
     if slowly:
 
-        def refuse(line: bytes) -> Any:
+        def refuse(line: Any) -> Any:
             raise msgspec.ValidationError
 
-        parser._strict = refuse
-    return parser.parse(block, (DAY, FILE), first_line)
+        parser._strict = parser._strict_lines = refuse
+    return parser.parse(Block.of(block), (DAY, FILE), first_line)
 
 
 def assert_same(source: Source, block: list[bytes]) -> None:
-    lines = [*(line + b"\n" for line in block[:-1]), block[-1]]
+    lines = BytesIO(b"\n".join(block)).readlines()
     together = parsed(source, b"".join(lines))
     slowly = parsed(source, b"".join(lines), slowly=True)
     apart = [parsed(source, line, number) for number, line in enumerate(lines, 1)]
@@ -84,6 +91,20 @@ def test_events_come_out_the_same_quickly_slowly_together_and_apart(block: list[
 @given(st.lists(lines(SONG), min_size=1, max_size=4))
 def test_songs_come_out_the_same_quickly_slowly_together_and_apart(block: list[bytes]) -> None:
     assert_same(SONGS, block)
+
+
+def test_lines_of_two_objects_are_bad_also_where_blank_ones_make_up_for_their_number() -> None:
+    good = json.dumps(EVENT).encode()
+    for block, bad, numbers in [
+        ([good + good, good], [1], [2]),
+        ([good + good, b"", good], [1], [3]),
+        ([good, b" ", good + b" " + good, good], [3], [1, 4]),
+        ([b" " + good + good, b"", good], [1], [3]),
+    ]:
+        found = parsed(EVENTS, b"\n".join(block))
+        assert [(each.line, each.problem.reason) for each in found.bad] == [(line, "json") for line in bad]
+        rows = [json.loads(row) for row in b"".join(found.rows).splitlines()]
+        assert [row[len(EVENTS.contract.fields) + 2] for row in rows] == numbers
 
 
 def test_a_deeply_nested_line_is_a_bad_line() -> None:

@@ -10,6 +10,7 @@ import pytest
 from sparkify import contract, sources
 from sparkify.contract import Contract
 from sparkify.errors import UsageError
+from sparkify.lines import Block
 from sparkify.rows import Parsed, Parser
 from sparkify.sources import Source
 from sql import render
@@ -36,7 +37,8 @@ def changed(sql: Path, before: str, after: str, source: str = "events") -> Contr
 
 
 def parsed(source: Source, *lines: str) -> Parsed:
-    return Parser(source.contract, source.rules).parse("\n".join(lines).encode(), ("f",), 1)
+    block = Block.of("\n".join(lines).encode())
+    return Parser(source.contract, source.rules).parse(block, ("f",), 1)
 
 
 def source_named(name: str, sql: Path) -> Source:

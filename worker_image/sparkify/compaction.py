@@ -14,7 +14,7 @@ import msgspec
 
 from sparkify.drift import Drift
 from sparkify.errors import DataError
-from sparkify.lines import LONGEST, Piece, blocks
+from sparkify.lines import LONGEST, Block, Piece, blocks
 from sparkify.log import Log
 from sparkify.objects import Bucket, Object, Upload
 from sparkify.parts import CopySource, Parts
@@ -98,8 +98,7 @@ class _Slot:
     """One press, what waits for it, and the part that it fills."""
 
     press: Pressing
-    waiting: asyncio.Queue[tuple[SourceFile, bytes, Order] | None]
-    next_line: int = 1
+    waiting: asyncio.Queue[tuple[SourceFile, Block, Order] | None]
     upload: Upload | None = None
     fed: int = 0
     ended: int = 0
@@ -169,18 +168,12 @@ class Compaction:
 
         A slot's parts but the last have `part_size` source bytes.
         """
-        # A press that has all blocks counts their lines itself, and faster.
-        alone = slots[0] if len(slots) == 1 else None
         async for file, contents in self._contents(files):
             lineage = self._source.lineage(file.key)
-            line: int | None = 1
+            line = 1
             long: LongLine | None = None
             async for block in blocks(contents):
                 if isinstance(block, Piece):
-                    if line is None:
-                        assert alone
-                        await alone.waiting.join()
-                        line = alone.next_line
                     long = long or self.quarantine.open_long(file.key, line)
                     await long.write(block.data)
                     if block.last:
@@ -190,20 +183,21 @@ class Compaction:
                         file.lines += 1
                         file.quarantined += 1
                     continue
-                slot = slots[0] if len(block) >= _LONG else min(slots, key=lambda slot: slot.fed)
-                slot.fed += len(block)
+                size = len(block.data)
+                slot = slots[0] if size >= _LONG else min(slots, key=lambda slot: slot.fed)
+                slot.fed += size
                 end = slot.fed >= part_size * (slot.ended + 1) and slot.ended < parts - 1
                 slot.ended += end
                 file.unfinished += 1
                 await slot.waiting.put((file, block, Order(lineage, line, end)))
-                line = None if line is None or alone else line + block.count(b"\n")
+                line += block.lines
             await self._finish(file)
         for slot in slots:
             await slot.waiting.put(None)
 
     async def _contents(
         self, files: Sequence[SourceFile]
-    ) -> AsyncIterator[tuple[SourceFile, AsyncIterator[bytes]]]:
+    ) -> AsyncIterator[tuple[SourceFile, AsyncIterator[memoryview]]]:
         """The files that are there, in order; small ones are read ahead."""
         ahead: deque[tuple[SourceFile, asyncio.Task[bytes] | None]] = deque()
         todo = deque(file for file in files if file.listed)
@@ -226,9 +220,7 @@ class Compaction:
     async def _drain(self, slot: _Slot) -> None:
         while job := await slot.waiting.get():
             file, block, order = job
-            first = order.first_line or slot.next_line
             pressed = await slot.press.press(block, order)
-            slot.next_line = pressed.next_line
             file.lines += pressed.lines
             file.loaded += pressed.loaded
             file.blank += pressed.blank
@@ -237,11 +229,10 @@ class Compaction:
             merge(file.departures, pressed.departures)
             part = await self._write(slot, pressed.compressed, pressed.loaded, order.end)
             if part and pressed.loaded:
-                self._travel(part, file.key, first, pressed.next_line - 1)
+                self._travel(part, file.key, order.first_line, order.first_line + block.lines - 1)
             await self.quarantine.add(file.key, pressed.bad)
             await self._finish(file)
-            slot.waiting.task_done()
-        pressed = await slot.press.press(b"", Order((), 1, end=True))
+        pressed = await slot.press.press(Block.of(b""), Order((), 1, end=True))
         await self._write(slot, pressed.compressed, 0, end=True)
 
     def _stop_where_it_fails(self, file: SourceFile, departures: Sequence[Departure]) -> None:
@@ -318,8 +309,8 @@ class Compaction:
         return await parts.finish()
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+async def _once(data: bytes) -> AsyncIterator[memoryview]:
+    yield memoryview(data)
 
 
 def _part_count(size: int, processes: int, slices: int) -> int:

@@ -25,9 +25,10 @@ from sparkify.errors import PassingError, UsageError
 from sparkify.odd_names import OddNames, Refused
 from sparkify.settings import ENDPOINTS, Location
 
-# The least that S3 takes as a part of an upload; 10,000 of them are 50 GB. An upload holds two: the one that
-# is sent, and the one that is filled.
+# The least that S3 takes as a part of an upload; 10,000 of them are 50 GB. An upload takes no more while so
+# many are being sent: one would stop it until S3 has answered.
 _UPLOAD_PART = 5 * 1024 * 1024
+_UPLOAD_PARTS = 2
 # A streamed object is read in ranges of so many bytes, so many of them side by side.
 _RANGE = 4 * 1024 * 1024
 _RANGES = 6
@@ -81,7 +82,7 @@ class Upload:
         self.closed = False
         self._bucket = bucket
         self._writer = obstore.open_writer_async(
-            bucket.store, key, buffer_size=_UPLOAD_PART, max_concurrency=1
+            bucket.store, key, buffer_size=_UPLOAD_PART, max_concurrency=_UPLOAD_PARTS
         )
 
     async def write(self, data: bytes) -> None:
@@ -148,7 +149,9 @@ class Bucket:
         listed = await self.list(f"{key.rpartition('/')[0]}/")
         return next((each for each in listed if each.key == key), None)
 
-    async def stream(self, listed: Object, first: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def stream(
+        self, listed: Object, first: int = 0, end: int | None = None
+    ) -> AsyncIterator[memoryview]:
         """The object's bytes in buffers, from `first` to before `end`.
 
         Ranges of it are read side by side: S3 gives more to several connections than to one, and a connection
@@ -168,7 +171,7 @@ class Bucket:
                     return
                 data = await ahead.popleft()
                 for start in range(0, len(data), _BUFFER):
-                    yield bytes(data[start : start + _BUFFER])
+                    yield data[start : start + _BUFFER]
         finally:
             for task in ahead:
                 task.cancel()

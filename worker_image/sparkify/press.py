@@ -18,7 +18,7 @@ import msgspec
 
 from sparkify import sources
 from sparkify.compressor import Compressor
-from sparkify.lines import LONGEST
+from sparkify.lines import LONGEST, Block
 from sparkify.rows import Bad, Departure, Parser
 from sparkify.sources import Source
 
@@ -27,15 +27,18 @@ BLOCK = LONGEST + 4 * 1024 * 1024
 
 
 class Order(msgspec.Struct, array_like=True):
-    """What to press: a block of whole lines of a file; `end` ends the part after it.
+    """What to press: a block of a file whose first line has the number `first_line`; `end` ends the part
+    after it.
 
-    `first_line` is the number of the block's first line; without it, the block goes on where the last ended.
+    `length`, `lines` and `plain` describe the block to a process that finds its bytes in shared memory.
     """
 
     lineage: tuple[str, ...]
-    first_line: int | None
+    first_line: int
     end: bool
     length: int = 0
+    lines: int = 0
+    plain: bool = False
 
 
 class Pressed(msgspec.Struct, array_like=True):
@@ -45,7 +48,6 @@ class Pressed(msgspec.Struct, array_like=True):
     lines: int
     loaded: int
     blank: int
-    next_line: int
     bad: list[Bad]
     departures: list[Departure]
 
@@ -56,11 +58,9 @@ class Press:
     def __init__(self, source: Source):
         self._parser = Parser(source.contract, source.rules)
         self._compressor = Compressor()
-        self._next_line = 1
 
-    def press(self, block: bytes, order: Order) -> Pressed:
-        parsed = self._parser.parse(block, order.lineage, order.first_line or self._next_line)
-        self._next_line = parsed.next_line
+    def press(self, block: Block, order: Order) -> Pressed:
+        parsed = self._parser.parse(block, order.lineage, order.first_line)
         compressed = self._compressor.add(parsed.rows)
         if order.end:
             compressed += self._compressor.end()
@@ -69,7 +69,6 @@ class Press:
             parsed.lines,
             parsed.loaded,
             parsed.blank,
-            parsed.next_line,
             parsed.bad,
             list(parsed.departures.values()),
         )
@@ -80,7 +79,8 @@ def _serve(memory: mmap.mmap, press: Press, orders: BinaryIO, results: BinaryIO)
     encode = msgspec.msgpack.Encoder().encode
     while header := orders.read(8):
         order = decode(orders.read(struct.unpack("<Q", header)[0]))
-        message = encode(press.press(memory[: order.length], order))
+        block = Block(memory[: order.length], order.lines, order.plain)
+        message = encode(press.press(block, order))
         results.write(struct.pack("<Q", len(message)) + message)
         results.flush()
 

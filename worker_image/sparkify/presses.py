@@ -12,12 +12,13 @@ from typing import Protocol
 import msgspec
 
 from sparkify.errors import PassingError
+from sparkify.lines import Block
 from sparkify.press import BLOCK, Order, Press, Pressed
 from sparkify.sources import Source
 
 
 class Pressing(Protocol):
-    async def press(self, block: bytes, order: Order) -> Pressed: ...
+    async def press(self, block: Block, order: Order) -> Pressed: ...
 
     async def close(self) -> None: ...
 
@@ -28,7 +29,7 @@ class LocalPress:
     def __init__(self, source: Source):
         self._press = Press(source)
 
-    async def press(self, block: bytes, order: Order) -> Pressed:
+    async def press(self, block: Block, order: Order) -> Pressed:
         return self._press.press(block, order)
 
     async def close(self) -> None:
@@ -66,11 +67,11 @@ class ChildPress:
             os.close(descriptor)
         return cls(process, memory)
 
-    async def press(self, block: bytes, order: Order) -> Pressed:
+    async def press(self, block: Block, order: Order) -> Pressed:
         assert self._process.stdin
         assert self._process.stdout
-        self._memory[: len(block)] = block
-        order.length = len(block)
+        order.length, order.lines, order.plain = len(block.data), block.lines, block.plain
+        self._memory[: order.length] = block.data
         message = self._encode(order)
         try:
             self._process.stdin.write(struct.pack("<Q", len(message)) + message)

@@ -14,7 +14,7 @@ import msgspec
 
 from sparkify import parts, report, sources, stage, warehouse
 from sparkify.errors import DataError, NothingToDo, UsageError
-from sparkify.lines import LONGEST
+from sparkify.lines import LONGEST, Block
 from sparkify.log import Log
 from sparkify.objects import Bucket, Changed
 from sparkify.rows import Parser
@@ -214,7 +214,7 @@ async def _raw(settings: Settings, entry: Entry, length: int) -> AsyncIterator[b
         if listed is None:
             raise Changed
         async for buffer in bucket.stream(listed, entry.raw_offset, entry.raw_offset + length):
-            yield buffer
+            yield bytes(buffer)
     except Changed:
         raise _Gone(
             f"the bytes of {_place(entry)} are gone from {entry.raw_object}; stage its file again"
@@ -243,7 +243,7 @@ async def _verdicts(
             continue
         length = block[-1].raw_offset + block[-1].raw_length - block[0].raw_offset
         raw = await _joined(_raw(settings, block[0], length))
-        reasons = {bad.line: bad.problem.reason for bad in parser.parse(raw, (), 1).bad}
+        reasons = {bad.line: bad.problem.reason for bad in parser.parse(Block.of(raw), (), 1).bad}
         found += [(entry, reasons.get(line)) for line, entry in enumerate(block, 1)]
     return found
 

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from io import BytesIO
-from itertools import chain
-from operator import attrgetter
+from itertools import chain, compress, count, repeat
+from operator import attrgetter, not_
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from xxhash import xxh3_128_hexdigest
 
 from sparkify.contract import Action, Contract
-from sparkify.lines import LONGEST
+from sparkify.lines import LONGEST, Block
 
 # Lines are handled in batches of about this many bytes: the records of a batch stay in a core's cache.
 _BATCH = 128 * 1024
@@ -125,7 +125,6 @@ class Parsed:
     lines: int = 0
     loaded: int = 0
     blank: int = 0
-    next_line: int = 1
     bad: list[Bad] = field(default_factory=list)
     departures: Departures = field(default_factory=dict)
 
@@ -155,6 +154,11 @@ class _Texts:
         return None
 
 
+# The records of a batch of lines, the line's number of each, and what is rescued of a line by its number.
+_Decoded = tuple[list[msgspec.Struct], Sequence[int], dict[int, msgspec.Raw]]
+_Decode = Callable[[memoryview, int, Parsed], _Decoded]
+
+
 class Parser:
     """Parses the lines of one source.
 
@@ -175,37 +179,43 @@ class Parser:
         self._types = {each.name: each.type for each in msgspec.structs.fields(self._record)}
         self._lenient = msgspec.json.Decoder(self._record).decode
         strict = contract.record(forbid_unknown_fields=True)
-        self._strict: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(strict).decode
+        decoder: msgspec.json.Decoder[msgspec.Struct] = msgspec.json.Decoder(strict)
+        self._strict, self._strict_lines = decoder.decode, decoder.decode_lines
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
         # Numbers keep their digits.
         self._decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
         self._encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
 
-    def parse(self, block: bytes, lineage: Sequence[str], first_line: int) -> Parsed:
-        """Parse a block of whole lines, the first of which is number `first_line` of its file.
+    def parse(self, block: Block, lineage: Sequence[str], first_line: int) -> Parsed:
+        """Parse a block, the first line of which is number `first_line` of its file.
 
         `lineage` stands in each row between the record's fields and the line number.
         """
-        parsed = Parsed(next_line=first_line)
-        encoded_lineage = b"," + msgspec.json.encode(lineage)[1:-1] + b","
-        # Half the time of split(); each line keeps its end, which is white space to JSON.
-        stream = BytesIO(block)
-        while lines := stream.readlines(_BATCH):
-            self._parse(lines, encoded_lineage, parsed)
+        encoded_lineage = msgspec.Raw(msgspec.json.encode(lineage)[1:-1])
+        if block.plain:
+            parsed = self._parse(block.data, encoded_lineage, first_line, self._together)
+            # A decoder of many lines takes records wherever they begin. Where each line begins with a brace,
+            # which no record has inside, it begins with a record: as many as lines are one in each.
+            if parsed.lines == block.lines:
+                return parsed
+        return self._parse(block.data, encoded_lineage, first_line, self._one_by_one)
+
+    def _parse(self, data: bytes, lineage: msgspec.Raw, first_line: int, decode: _Decode) -> Parsed:
+        parsed = Parsed()
+        start, view = 0, memoryview(data)
+        while start < len(data):
+            end = data.rfind(b"\n", start, start + _BATCH) + 1 or data.find(b"\n", start) + 1 or len(data)
+            self._add(view[start:end], lineage, first_line, decode, parsed)
+            start = end
         return parsed
 
-    def _parse(self, lines: list[bytes], lineage: bytes, parsed: Parsed) -> None:
-        first = parsed.next_line
-        parsed.next_line = first + len(lines)
-        numbers: Sequence[int] = range(first, parsed.next_line)
-        rescued: dict[int, bytes] = {}
-        try:
-            if max(map(len, lines)) > LONGEST:
-                raise msgspec.ValidationError
-            records = list(map(self._strict, lines))
-        except _Refused:
-            records, numbers = self._one_by_one(lines, parsed, rescued)
+    def _add(
+        self, batch: memoryview, lineage: msgspec.Raw, first_line: int, decode: _Decode, parsed: Parsed
+    ) -> None:
+        """Add what becomes of a batch of lines to those before."""
+        first = first_line + parsed.lines
+        records, numbers, rescued = decode(batch, first, parsed)
 
         rules = self._rules
         problems = {}
@@ -217,13 +227,16 @@ class Parser:
         has_nul = _BACKSLASH in encoded and _NUL in encoded
         if has_nul or not encoded.isascii():
             # Only where it is not ASCII can a text have more bytes than the characters that were counted.
-            for position, value in enumerate(values):
-                if (
-                    (not value.isascii() or (has_nul and _NUL in value))
-                    and position not in problems
-                    and (problem := self._texts.problem(records[position]))
-                ):
+            doubtful = (
+                range(len(values)) if has_nul else compress(count(), map(not_, map(bytes.isascii, values)))
+            )
+            for position in doubtful:
+                if position not in problems and (problem := self._texts.problem(records[position])):
                     problems[position] = problem
+        lines = BytesIO(batch).readlines() if problems else []
+        if problems and numbers[-1] - first >= len(lines):
+            parsed.lines += len(numbers)  # more records than lines: nothing of it stays
+            return
         for position, problem in list(problems.items()):
             number = numbers[position]
             line = lines[number - first]
@@ -241,18 +254,15 @@ class Parser:
             numbers = [numbers[position] for position in good]
 
         hashed = map(self._without_added, values) if self._added else values
-        ends = zip(numbers, map(xxh3_128_hexdigest, hashed), [None] * len(values), strict=True)
-        tails = self._encode_lines(list(ends)).split(b"[")[1:]  # neither a number nor a hash has a bracket
-        if rescued:
-            tails = [
-                tail.removesuffix(b"null]\n") + rescued[number] + b"]\n" if number in rescued else tail
-                for number, tail in zip(numbers, tails, strict=True)
-            ]
-        rows = [b"["] * (4 * len(values))
-        rows[1::4] = values
-        rows[2::4] = [lineage] * len(values)
-        rows[3::4] = tails
-        parsed.rows.append(b"".join(rows))
+        hashes = map(xxh3_128_hexdigest, hashed)
+        rows = zip(
+            map(msgspec.Raw, values),
+            repeat(lineage),
+            numbers,
+            hashes,
+            map(rescued.get, numbers) if rescued else repeat(None),
+        )
+        parsed.rows.append(self._encode_lines(list(rows)))
         parsed.lines += len(values)
         parsed.loaded += len(values)
 
@@ -269,12 +279,22 @@ class Parser:
         shortened = problem._replace(detail=problem.detail[:250])
         parsed.bad.append(Bad(number, shortened, raw.removesuffix(b"\n")))
 
-    def _one_by_one(
-        self, lines: list[bytes], parsed: Parsed, rescued: dict[int, bytes]
-    ) -> tuple[list[msgspec.Struct], list[int]]:
-        """The records and numbers of the lines that decode; the others are reported."""
+    def _together(self, batch: memoryview, first: int, parsed: Parsed) -> _Decoded:
+        """The records of all lines if all decode, each taken for one line's."""
+        if len(batch) <= LONGEST:
+            try:
+                records = self._strict_lines(batch)
+                return records, range(first, first + len(records)), {}
+            except _Refused:
+                pass
+        return self._one_by_one(batch, first, parsed)
+
+    def _one_by_one(self, batch: memoryview, first: int, parsed: Parsed) -> _Decoded:
+        """The records of the lines that decode; the others are reported."""
         records, numbers = [], []
-        for number, line in enumerate(lines, parsed.next_line - len(lines)):
+        rescued: dict[int, msgspec.Raw] = {}
+        # Half the time of split(); each line keeps its end, which is white space to JSON.
+        for number, line in enumerate(BytesIO(batch), first):
             if line.isspace():
                 parsed.lines += 1
                 parsed.blank += 1
@@ -292,10 +312,10 @@ class Parser:
             else:
                 records.append(found)
                 numbers.append(number)
-        return records, numbers
+        return records, numbers, rescued
 
     def _slowly(
-        self, line: bytes, number: int, parsed: Parsed, rescued: dict[int, bytes]
+        self, line: bytes, number: int, parsed: Parsed, rescued: dict[int, msgspec.Raw]
     ) -> msgspec.Struct | Problem:
         """The record of a line that is in doubt, in which nothing is wrong any more, or why it has none.
 
@@ -333,7 +353,7 @@ class Parser:
             kept = self._rescued(own, extra)
             if isinstance(kept, Problem):
                 return kept
-            rescued[number] = kept
+            rescued[number] = msgspec.Raw(kept)
         return record
 
     def _decoded(

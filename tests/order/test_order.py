@@ -234,10 +234,9 @@ class Order(RuleBasedStateMachine):
     def a_worker_is_killed(self, day: str, step: str, match: str) -> None:
         """In the middle of its transaction, or before it, and Airflow repeats the step."""
         self._arm({"action": "delay", "seconds": 1, "match": match, "application": "sparkify"})
-        turns = self._turns_taken()
         process = self.pipeline.start(*step.split(), "--date", day, **ENVIRONMENT)
-        while process.poll() is None and self._turns_taken() == turns:
-            time.sleep(0.2)
+        while process.poll() is None and not self._turn_is_taken():
+            time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
         end(process)
         self._arm(None)
@@ -281,13 +280,16 @@ class Order(RuleBasedStateMachine):
             cursor.execute(f"call sandbox.fault('{json.dumps(fault)}')")
         self.warehouse.commit()
 
-    def _turns_taken(self) -> int:
-        """How often a transaction began to write."""
+    def _turn_is_taken(self) -> bool:
+        """Whether a transaction writes."""
         cursor = self.warehouse.cursor()
-        cursor.execute("select count(*) from sandbox.statements where sql like 'lock lock_%'")
+        cursor.execute(
+            "select count(*) from pg_locks join pg_stat_user_tables on relid = relation "
+            "where granted and relname like 'lock_%'"
+        )
         (count,) = cursor.fetchone()
         self.warehouse.rollback()
-        return int(count)
+        return int(count) > 0
 
     # What must be true after it
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sparkify.contract import Contract
@@ -20,7 +21,7 @@ class EventRules:
     contract: Contract
     day: date
 
-    @property
+    @cached_property
     def _bounds(self) -> tuple[int, int]:
         midnight = datetime.combine(self.day, datetime.min.time(), UTC)
         first, end = midnight - timedelta(days=1), midnight + timedelta(days=2)

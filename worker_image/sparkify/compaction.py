@@ -18,7 +18,7 @@ from sparkify.lines import LONGEST, Block, Piece, blocks
 from sparkify.log import Log
 from sparkify.objects import Bucket, Object, Upload
 from sparkify.parts import CopySource, Parts
-from sparkify.press import Order
+from sparkify.press import Order, Pressed
 from sparkify.presses import ChildPress, LocalPress, Pressing
 from sparkify.quarantine import LongLine, Quarantine
 from sparkify.rows import Departure, Departures, merge
@@ -143,7 +143,7 @@ class Compaction:
             try:
                 async with asyncio.TaskGroup() as group:
                     for slot in slots:
-                        group.create_task(self._drain(slot))
+                        group.create_task(self._drain(slot, group))
                     await self._feed(files, slots, size / parts, parts // processes)
             except BaseException as failure:
                 await self._abort()
@@ -217,7 +217,7 @@ class Compaction:
                 if task:
                     task.cancel()
 
-    async def _drain(self, slot: _Slot) -> None:
+    async def _drain(self, slot: _Slot, group: asyncio.TaskGroup) -> None:
         while job := await slot.waiting.get():
             file, block, order = job
             pressed = await slot.press.press(block, order)
@@ -227,13 +227,13 @@ class Compaction:
             file.quarantined += len(pressed.bad)
             self._stop_where_it_fails(file, pressed.departures)
             merge(file.departures, pressed.departures)
-            part = await self._write(slot, pressed.compressed, pressed.loaded, order.end)
+            part = await self._write(slot, pressed, order.end, group)
             if part and pressed.loaded:
                 self._travel(part, file.key, order.first_line, order.first_line + block.lines - 1)
             await self.quarantine.add(file.key, pressed.bad)
             await self._finish(file)
         pressed = await slot.press.press(Block.of(b""), Order((), 1, end=True))
-        await self._write(slot, pressed.compressed, 0, end=True)
+        await self._write(slot, pressed, True, group)
 
     def _stop_where_it_fails(self, file: SourceFile, departures: Sequence[Departure]) -> None:
         failing = [each for each in departures if each.action == "fail"]
@@ -252,16 +252,16 @@ class Compaction:
             await self.drift.add(file.key, file.departures)
             file.departures = {}
 
-    async def _write(self, slot: _Slot, compressed: bytes, rows: int, end: bool) -> str | None:
+    async def _write(self, slot: _Slot, pressed: Pressed, end: bool, group: asyncio.TaskGroup) -> str | None:
         """Add to the slot's part; its key, None where there is neither a part nor a row to begin one."""
         if slot.upload is None:
-            if not rows:
+            if not pressed.loaded:
                 return None  # the end of a part without rows
             slot.upload = self.parts.open()
         key = slot.upload.key
-        await slot.upload.write(compressed)
+        await slot.upload.write(pressed.compressed)
         if end:
-            await slot.upload.close()
+            group.create_task(slot.upload.close())  # the next part does not wait for it
             slot.upload = None
         return key
 

@@ -53,12 +53,11 @@ async def blocks(buffers: AsyncIterator[memoryview]) -> AsyncIterator[Block | Pi
             if data[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK:
                 data = data[len(_BYTE_ORDER_MARK) :]
         if too_long:
-            end = bytes(data).find(b"\n")
-            if end < 0:
-                yield Piece(bytes(data), last=False)
+            piece, newline, rest = bytes(data).partition(b"\n")
+            yield Piece(piece, last=bool(newline))
+            if not newline:
                 continue
-            yield Piece(bytes(data[:end]), last=True)
-            data = data[end + 1 :]
+            data = memoryview(rest)
             too_long = False
         last = _end_of_lines(data)
         if last:

@@ -206,7 +206,7 @@ def _kept(settings: Settings, url: str) -> tuple[Bucket, str]:
     return Bucket(settings.staging, settings.region, "SPARKIFY_STAGING"), url.removeprefix(root)
 
 
-async def _raw(settings: Settings, entry: Entry, length: int) -> AsyncIterator[bytes]:
+async def _raw(settings: Settings, entry: Entry, length: int) -> AsyncIterator[memoryview]:
     """The first bytes of a kept line."""
     bucket, key = _kept(settings, entry.raw_object)
     try:
@@ -214,14 +214,14 @@ async def _raw(settings: Settings, entry: Entry, length: int) -> AsyncIterator[b
         if listed is None:
             raise Changed
         async for buffer in bucket.stream(listed, entry.raw_offset, entry.raw_offset + length):
-            yield bytes(buffer)
+            yield buffer
     except Changed:
         raise _Gone(
             f"the bytes of {_place(entry)} are gone from {entry.raw_object}; stage its file again"
         ) from None
 
 
-async def _joined(buffers: AsyncIterator[bytes]) -> bytes:
+async def _joined(buffers: AsyncIterator[memoryview]) -> bytes:
     return b"".join([buffer async for buffer in buffers])
 
 

@@ -31,6 +31,15 @@ install: .venv/installed ## The locked environment, in .venv
 	@$(BIN)/uv pip install --quiet --python .venv/checkov/bin/python --require-hashes -r $<
 	@touch $@
 
+# So have the benchmarks: the worker's image has a Python built with profile-guided optimization, as distributions
+# have, and version managers often have not.
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) $(BIN)/python)
+.venv/bench/installed: requirements.lock bench/requirements.lock | .venv/installed
+	@$(BIN)/uv venv --quiet --clear --python $(BENCH_PYTHON) .venv/bench
+	@$(BIN)/uv pip install --quiet --python .venv/bench/bin/python --require-hashes -r requirements.lock -r bench/requirements.lock
+	@$(BIN)/uv pip install --quiet --python .venv/bench/bin/python --no-deps --no-build-isolation -e worker_image -e sandbox -e provision
+	@touch $@
+
 run: install ## Load demo data, or one's own: DATA=folder FROM=day TO=day
 	@$(BIN)/python -m laptop run $(if $(DATA),--data '$(DATA)') $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
 
@@ -99,9 +108,8 @@ architecture: install .venv/bin/helm ## Write the drawings of docs/architecture.
 format: install ## Format Python and SQL
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/sqlfluff fix --nocolor sql
 
-bench: install ## The benchmarks, or PARTS=songs; results go to bench/README.md
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r bench/requirements.lock
-	@$(BIN)/python -m bench $(PARTS)
+bench: .venv/bench/installed ## The benchmarks, or PARTS=songs; results go to bench/README.md
+	@.venv/bench/bin/python -m bench $(PARTS)
 
 lock: ## Resolve the lock files anew
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements.lock requirements.in

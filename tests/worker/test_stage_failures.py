@@ -11,8 +11,10 @@ from typing import Any
 
 import psutil
 import pytest
+import zstandard
 
 from tests.command import end
+from tests.faults.s3_proxy import Exchange, s3_proxy
 from tests.star.conftest import Pipeline
 from tests.star.test_readers_and_writers import fault
 from tests.worker.staging import DAY, FILE, line, quarantine, rows, song, stage, staging, staging_keys
@@ -124,6 +126,39 @@ def test_what_copy_refuses_is_traced_to_its_source_line_and_nothing_is_half_load
     )
     assert rows(warehouse, "select source_file, etag, version from staged_files") == before
     assert rows(warehouse, "select * from staging_events") == []
+
+
+class Damaging(Exchange):
+    """Has a letter of what a part says arrive as another one, beside the checksum of what was written."""
+
+    def pass_on(self) -> None:
+        if self.command == "PUT" and "/rows/part-" in self.path:
+            rows = zstandard.ZstdDecompressor().decompressobj().decompress(self.body)
+            assert b"unusual" in rows
+            checksum = 4 * zstandard.get_frame_parameters(self.body).has_checksum
+            compressor = zstandard.ZstdCompressor(write_checksum=checksum > 0)
+            frame = compressor.compress(rows.replace(b"unusual", b"unusuAl"))
+            self.body = frame[: len(frame) - checksum] + self.body[len(self.body) - checksum :]
+            self.headers.replace_header("Content-Length", str(len(self.body)))
+        super().pass_on()
+
+
+def test_a_part_that_is_not_what_was_written_is_refused(pipeline: Pipeline, warehouse: Any) -> None:
+    pipeline.put_day(DAY, line() + "\n")
+    assert stage(pipeline).code == 0
+    before = rows(warehouse, "select * from staging_events")
+    pipeline.put_day(DAY, line(page="unusual") + "\n")
+    with s3_proxy(pipeline.environment["AWS_ENDPOINT_URL_S3"], Damaging) as proxy:
+        ended = stage(pipeline, AWS_ENDPOINT_URL_S3=proxy.endpoint)
+    assert ended.code == 75
+    part = f"{pipeline.environment['SPARKIFY_STAGING']}/events/{DAY}//rows/part-00000.zst"
+    assert re.sub(r"^\S+ +|[0-9a-f]{32}|  step=.*", "", ended.log.splitlines()[-1]) == (
+        f"ERROR   COPY refused a part; staging is as it was: {part} is not what was written "
+        "(Restored data doesn't match checksum); stage the same again"
+    )
+    assert rows(warehouse, "select * from staging_events") == before
+    assert stage(pipeline).code == 0
+    assert rows(warehouse, "select page from staging_events") == [["unusual"]]
 
 
 def test_an_object_that_changes_while_it_is_read_is_read_again_from_its_listing(

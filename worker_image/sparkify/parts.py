@@ -5,8 +5,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sparkify.compressor import Compressor, Decompressor
+from sparkify.compressor import Compressor, Damaged, Decompressor
+from sparkify.errors import PassingError
 from sparkify.objects import Bucket, Object, Upload
+
+
+class DamagedPart(PassingError):
+    """A part is not what was written; a stage of the same writes another one."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,19 @@ class Parts:
 
 
 async def rows(bucket: Bucket, listed: Sequence[Object]) -> AsyncIterator[bytes]:
-    """The rows of parts, one after the other: each a JSON array with its line's end."""
+    """The rows of parts, one after the other: each a JSON array with its line's end.
+
+    Raises:
+        DamagedPart: one is not what was written.
+    """
     for part in listed:
         decompressor = Decompressor()
         rest = b""
         async for buffer in bucket.stream(part):
-            *whole, rest = (rest + decompressor.add(buffer)).split(b"\n")
+            try:
+                *whole, rest = (rest + decompressor.add(buffer)).split(b"\n")
+            except Damaged as error:
+                url = bucket.location.url(part.key)
+                raise DamagedPart(f"{url} is not what was written ({error}); stage the same again") from None
             for row in whole:
                 yield row + b"\n"

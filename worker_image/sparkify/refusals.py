@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from contextlib import suppress
 
 import msgspec
 
@@ -32,6 +31,9 @@ def explain(settings: Settings, log: Log, staging: Bucket, source: Source, versi
 
     Empty when the warehouse refused none: what failed is not in the parts. The view is
     SYS_LOAD_ERROR_DETAIL (Redshift Database Developer Guide); its rows outlive the rollback.
+
+    Raises:
+        DamagedPart: a refused part is not what was written, so its lines are none of the source's.
     """
     query = statement(settings.sql, "ledger/load_errors/select")
     found = warehouse.read(
@@ -40,8 +42,12 @@ def explain(settings: Settings, log: Log, staging: Bucket, source: Source, versi
     lines = []
     for part, number, column, kind, length, code, message in found[:_MOST]:
         row = None
-        with suppress(SparkifyError, Changed):  # what the warehouse says is known without the part
+        try:
             row = asyncio.run(_row(settings, staging, source, part, number))
+        except parts.DamagedPart:
+            raise
+        except (SparkifyError, Changed):
+            pass  # what the warehouse says is known without the part
         where = f"line {number} of {part}"
         if row:
             where = f"{row['source_file']}" + (f":{row['source_line']}" if "source_line" in row else "")

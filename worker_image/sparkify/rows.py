@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from io import BytesIO
-from itertools import chain, compress, count, repeat
-from operator import attrgetter, not_
+from itertools import chain, repeat
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -28,6 +28,7 @@ from sparkify.lines import LONGEST, Block
 # Lines are handled in batches of about this many bytes: the records of a batch stay in a core's cache.
 _BATCH = 128 * 1024
 
+_WITHIN_BRACKETS = itemgetter(slice(1, -2))  # of an array's line, its end included
 _BACKSLASH = ord("\\")
 _NUL = b"\\u0000"  # as JSON has it
 _NULL = b",null"
@@ -223,14 +224,11 @@ class Parser:
             if problem := rules.problem(records[position]):
                 problems[position] = problem
         encoded = self._encode_lines(list(map(msgspec.structs.astuple, records)))
-        values = [array[1:-2] for array in BytesIO(encoded).readlines()]
+        values = list(map(_WITHIN_BRACKETS, BytesIO(encoded)))
         has_nul = _BACKSLASH in encoded and _NUL in encoded
         if has_nul or not encoded.isascii():
             # Only where it is not ASCII can a text have more bytes than the characters that were counted.
-            doubtful = (
-                range(len(values)) if has_nul else compress(count(), map(not_, map(bytes.isascii, values)))
-            )
-            for position in doubtful:
+            for position in [at for at, value in enumerate(values) if has_nul or not value.isascii()]:
                 if position not in problems and (problem := self._texts.problem(records[position])):
                     problems[position] = problem
         lines = BytesIO(batch).readlines() if problems else []

@@ -26,7 +26,7 @@ from sparkify.errors import DataError, NothingToDo, PassingError, SparkifyError,
 from sparkify.log import Log
 from sparkify.metrics import BYTES, LINES, QUARANTINED
 from sparkify.objects import Bucket, Changed, Object
-from sparkify.parts import CopySource
+from sparkify.parts import CopySource, DamagedPart
 from sparkify.settings import Settings
 from sparkify.sources import Source
 from sparkify.statements import literal
@@ -314,9 +314,12 @@ class _Stage:
         return versions
 
     def _refused(self, staging: Bucket, version: str) -> str:
-        with suppress(SparkifyError):
+        try:
             return refusals.explain(self._settings, self._log, staging, self._source, version)
-        return ""
+        except DamagedPart as damaged:
+            raise DamagedPart(f"COPY refused a part; staging is as it was: {damaged}") from None
+        except SparkifyError:
+            return ""
 
     def _replace(
         self, transaction: Transaction, compacted: Compacted, staged: _Staged

@@ -1,13 +1,15 @@
 """Staging one large day of events against DuckDB and Polars reading the same lines.
 
 Those read and write local files, without checks, quarantine and content hash; the worker reads from and
-writes to S3. All write the same columns, with the day, the file and the line, as zstd-compressed JSON. To
-give each the same cores, and none of them the S3 server's work, the processes measured are kept on one half
-of the machine's cores and the server on the other.
+writes to S3. All write the same columns, with the day, the file and the line, as zstd-compressed JSON in as
+many parts: with one, all slices of a Redshift but one would have nothing to COPY. To give each the same
+cores, and none of them the S3 server's work, the processes measured are kept on one half of the machine's
+cores and the server on the other.
 """
 
 import os
 import random
+import shutil
 import string
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,7 +25,8 @@ from bench.measure import Measured, interleaved, measured, middle, spread
 from bench.setting import Setting
 
 EVENTS = 5_000_000
-ROUNDS = 3
+PARTS = 4
+ROUNDS = 5
 GOAL = 1.0
 MIDNIGHT = 1541030400000
 OURS = "sparkify"
@@ -39,22 +42,25 @@ def run(setting: Setting) -> str:
     ours, servers = cores[: len(cores) // 2], cores[len(cores) // 2 :]
     threads = str(len(ours))
     environment = {**setting.environment("events"), "SPARKIFY_PROCESSES": threads}
-    target = setting.folder / "events.json.zst"
+    target = setting.folder / "parts"
 
     def worker(memory: bool = False) -> Measured:
         done = measured([sys.executable, "-m", "bench.compact", DAY], environment, memory)
-        assert done.out.split()[0] == str(EVENTS), done.out
+        assert done.out.split()[:2] == [str(EVENTS), str(PARTS)], done.out
         return done
 
-    def other(program: str, memory: bool = False) -> Measured:
-        target.unlink(missing_ok=True)
-        command = [sys.executable, "-m", program, str(local), str(target), threads]
-        return measured(command, os.environ, memory)
+    def other(program: str, part: int, memory: bool = False) -> Measured:
+        shutil.rmtree(target, ignore_errors=True)
+        command = [sys.executable, "-m", program, str(local), str(target), threads, str(part)]
+        done = measured(command, os.environ, memory)
+        assert len(list(target.iterdir())) == PARTS, list(target.iterdir())
+        return done
 
     cases = {
         OURS: worker,
-        "DuckDB": lambda memory=False: other("bench.with_duckdb", memory),
-        "Polars": lambda memory=False: other("bench.with_polars", memory),
+        # Its parts are by size: a twentieth of the source's makes as many.
+        "DuckDB": lambda memory=False: other("bench.with_duckdb", size // 20, memory),
+        "Polars": lambda memory=False: other("bench.with_polars", EVENTS // PARTS, memory),
     }
     with _server_on(setting.endpoint.process_id, servers):
         os.sched_setaffinity(0, ours)
@@ -68,10 +74,10 @@ def run(setting: Setting) -> str:
     ratio = middle(seconds[OURS]) / fastest
     return "\n".join(
         [
-            f"{EVENTS:,} lines, {size / 2**20:,.0f} MiB. Seconds of the whole process, median (least to",
-            f"most) of {ROUNDS} interleaved runs on {threads} of {len(cores)} cores, the S3 server on the",
-            "others; peak memory from a run of its own. The worker reads from S3, checks each line, hashes",
-            "its content, and uploads; DuckDB and Polars read and write local files, and do neither.",
+            f"{EVENTS:,} lines, {size / 2**20:,.0f} MiB, {PARTS} parts. Seconds of the whole process, median",
+            f"(least to most) of {ROUNDS} interleaved runs on {threads} of {len(cores)} cores, the S3 server",
+            "on the others; peak memory from a run of its own. The worker reads from S3, checks each line,",
+            "hashes its content, and uploads; DuckDB and Polars read and write local files, and do neither.",
             "zstd at level 1; DuckDB's JSON writer knows only its default.",
             "",
             "| | seconds | peak MiB |",

@@ -1,4 +1,7 @@
-"""`python -m bench.with_duckdb SOURCE TARGET THREADS`: a day's events as compressed JSON, by DuckDB."""
+"""`python -m bench.with_duckdb SOURCE FOLDER THREADS BYTES`: a day's events as compressed JSON, by DuckDB.
+
+BYTES is how many a file has, about.
+"""
 
 import sys
 
@@ -6,7 +9,7 @@ import duckdb
 
 from bench.columns import DAY, KEY, TYPES
 
-source, target, threads = sys.argv[1:]
+source, folder, threads, size = sys.argv[1:]
 connection = duckdb.connect()
 connection.execute(f"set threads = {threads}")
 connection.execute(
@@ -14,6 +17,6 @@ connection.execute(
     copy (
         select '{DAY}' as day, *, '{KEY}' as source_file, row_number() over () as source_line
         from read_json('{source}', format = 'newline_delimited', columns = {TYPES})
-    ) to '{target}' (format json, compression zstd)
+    ) to '{folder}' (format json, compression zstd, file_size_bytes {size})
     """
 )

@@ -6,7 +6,7 @@ import zstandard
 
 # Measured on a day of events: level 1 costs a fifth of the work; level 3 costs half as much again and saves
 # a fifth of the size. To look back no farther than what a core's cache holds saves a sixth of the work, and
-# costs a fiftieth of the size. The checksum makes COPY refuse a part that is not what was written.
+# costs a fiftieth of the size. The checksum has a part refused that is not what was written.
 _PARAMETERS = zstandard.ZstdCompressionParameters.from_level(
     1, window_log=17, hash_log=13, write_checksum=True
 )

@@ -13,12 +13,13 @@ help: ## This list
 
 install: .venv/installed ## The locked environment, in .venv
 
+OURS := -e worker_image -e sandbox -e provision
 .venv/installed: requirements.lock worker_image/pyproject.toml sandbox/pyproject.toml provision/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9; }
 	@echo "Installing the locked environment into .venv"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e worker_image -e sandbox -e provision
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(OURS)
 	@touch $@
 
 # For tests and lint of the chart.
@@ -29,15 +30,6 @@ install: .venv/installed ## The locked environment, in .venv
 .venv/checkov/installed: helm/checkov/requirements.lock | .venv/installed
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/checkov
 	@$(BIN)/uv pip install --quiet --python .venv/checkov/bin/python --require-hashes -r $<
-	@touch $@
-
-# So have the benchmarks: the worker's image has a Python built with profile-guided optimization, as distributions
-# have, and version managers often have not.
-BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) $(BIN)/python)
-.venv/bench/installed: requirements.lock bench/requirements.lock | .venv/installed
-	@$(BIN)/uv venv --quiet --clear --python $(BENCH_PYTHON) .venv/bench
-	@$(BIN)/uv pip install --quiet --python .venv/bench/bin/python --require-hashes -r requirements.lock -r bench/requirements.lock
-	@$(BIN)/uv pip install --quiet --python .venv/bench/bin/python --no-deps --no-build-isolation -e worker_image -e sandbox -e provision
 	@touch $@
 
 run: install ## Load demo data, or one's own: DATA=folder FROM=day TO=day
@@ -108,7 +100,14 @@ architecture: install .venv/bin/helm ## Write the drawings of docs/architecture.
 format: install ## Format Python and SQL
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/sqlfluff fix --nocolor sql
 
-bench: .venv/bench/installed ## The benchmarks, or PARTS=songs; results go to bench/README.md
+# The worker's image has a Python built with profile-guided optimization, as distributions have, and version managers
+# often have not.
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) $(BIN)/python)
+
+bench: install ## The benchmarks, or PARTS=songs; results go to bench/README.md
+	@$(BIN)/uv venv --quiet --clear --python $(BENCH_PYTHON) .venv/bench
+	@$(BIN)/uv pip install --quiet --python .venv/bench/bin/python --require-hashes -r requirements.lock -r bench/requirements.lock
+	@$(BIN)/uv pip install --quiet --python .venv/bench/bin/python --no-deps --no-build-isolation $(OURS)
 	@.venv/bench/bin/python -m bench $(PARTS)
 
 lock: ## Resolve the lock files anew

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import zstandard
 
+from sparkify.errors import PassingError
+
 # Measured on a day of events: level 1 costs a fifth of the work; level 3 costs half as much again and saves
 # a fifth of the size. To look back no farther than what a core's cache holds saves a sixth of the work, and
 # costs a fiftieth of the size. The checksum has a part refused that is not what was written.
@@ -29,18 +31,27 @@ class Compressor:
         return rest
 
 
-class Damaged(Exception):
-    """A part is not what was written."""
+class DamagedPart(PassingError):
+    """A part is not what was written; a stage of the same writes another one."""
 
 
 class Decompressor:
-    """Reads one part from its buffers."""
+    """Reads one part from its buffers; `url` is what an error calls it."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._frame = zstandard.ZstdDecompressor().decompressobj()
 
     def add(self, buffer: memoryview) -> bytes:
+        """The next bytes of the rows.
+
+        Raises:
+            DamagedPart: the part is not what was written.
+        """
         try:
             return self._frame.decompress(buffer)
         except zstandard.ZstdError as error:
-            raise Damaged(str(error).removeprefix("zstd decompressor error: ")) from error
+            reason = str(error).removeprefix("zstd decompressor error: ")
+            raise DamagedPart(
+                f"{self._url} is not what was written ({reason}); stage the same again"
+            ) from None

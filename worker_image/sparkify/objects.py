@@ -120,7 +120,7 @@ class Bucket:
                 region=region,
                 credential_provider=_credentials(setting),
                 # To hash what is sent costs a twentieth of a large stage. TLS keeps it whole on its way, and
-                # rows have a checksum of their own (compressor.py), which COPY compares.
+                # rows have a checksum of their own (compressor.py), for COPY to compare.
                 unsigned_payload=True,
                 client_options={
                     # That of a whole request, a streamed object included.

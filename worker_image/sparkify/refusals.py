@@ -6,6 +6,7 @@ import json
 import msgspec
 
 from sparkify import parts, warehouse
+from sparkify.compressor import DamagedPart
 from sparkify.errors import SparkifyError
 from sparkify.log import Log
 from sparkify.objects import Bucket, Changed
@@ -44,7 +45,7 @@ def explain(settings: Settings, log: Log, staging: Bucket, source: Source, versi
         row = None
         try:
             row = asyncio.run(_row(settings, staging, source, part, number))
-        except parts.DamagedPart:
+        except DamagedPart:
             raise
         except (SparkifyError, Changed):
             pass  # what the warehouse says is known without the part

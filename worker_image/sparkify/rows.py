@@ -223,6 +223,7 @@ class Parser:
         for position in rules.suspects(records):
             if problem := rules.problem(records[position]):
                 problems[position] = problem
+        # Lists here and below: of an iterator the encoder (msgspec 0.22) never lets go the last element.
         encoded = self._encode_lines(list(map(msgspec.structs.astuple, records)))
         values = list(map(_WITHIN_BRACKETS, BytesIO(encoded)))
         has_nul = _BACKSLASH in encoded and _NUL in encoded

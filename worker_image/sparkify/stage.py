@@ -22,11 +22,12 @@ from typing import Any, TypeVar
 
 from sparkify import checks, naming, refusals, sources, warehouse
 from sparkify.compaction import Compacted, Compaction, SourceFile
+from sparkify.compressor import DamagedPart
 from sparkify.errors import DataError, NothingToDo, PassingError, SparkifyError, Terminated
 from sparkify.log import Log
 from sparkify.metrics import BYTES, LINES, QUARANTINED
 from sparkify.objects import Bucket, Changed, Object
-from sparkify.parts import CopySource, DamagedPart
+from sparkify.parts import CopySource
 from sparkify.settings import Settings
 from sparkify.sources import Source
 from sparkify.statements import literal

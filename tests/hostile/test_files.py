@@ -83,7 +83,7 @@ def test_short_bad_lines_without_end_stay_within_the_limit_of_memory(pipeline: P
     (raw,) = [each for key, each in bodies.items() if "/raw-" in key]
     assert raw == b"x\n" * count
     (index,) = [each for key, each in bodies.items() if key.endswith(".zst")]
-    lines = Decompressor().add(index).splitlines()
+    lines = Decompressor("the index").add(index).splitlines()
     assert [json.loads(lines[number])[3] for number in (0, count // 2, -1)] == [1, count // 2 + 1, count]
     assert len(lines) == count
 

@@ -147,13 +147,15 @@ def test_a_taken_port_is_named_in_one_line(tmp_path: Path) -> None:
 
 
 def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    def all_sockets() -> set[Path]:
+        return set(Path("/tmp").glob("seaweedfs-*.sock"))
+
     server = S3Server(tmp_path)
+    before = all_sockets()  # of servers that run beside it, and of some that were killed
 
     def sockets() -> list[Path]:
-        ports = [str(port) for port in server._ports.values()]
-        return [
-            path for path in Path("/tmp").glob("seaweedfs-*.sock") if any(port in path.name for port in ports)
-        ]
+        ports = tuple(f"-{port}.sock" for port in server._ports.values())
+        return [path for path in all_sockets() - before if path.name.endswith(ports)]
 
     assert run(server, sockets)
     assert sockets() == []

@@ -239,7 +239,10 @@ def _node(node: exp.Expr) -> exp.Expr:
 def _identifier(node: exp.Identifier) -> exp.Identifier:
     """Names are case-insensitive, quoted or not, unless the session says otherwise (r_names)."""
     name = str(node.this)
-    if not node.args.get("quoted") and name.lower() in RedshiftGenerator.RESERVED_KEYWORDS:
+    column = node.parent
+    # After a dot any word is a name: the driver's own queries of the catalog have `c.oid`.
+    after_dot = isinstance(column, exp.Column) and node is column.this and column.args.get("table")
+    if not (after_dot or node.args.get("quoted")) and name.lower() in RedshiftGenerator.RESERVED_KEYWORDS:
         raise syntax_error(name)
     if len(name.encode()) > _LONGEST_NAME:
         raise unsupported(f'a name longer than {_LONGEST_NAME} bytes ("{name}")')

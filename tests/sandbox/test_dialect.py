@@ -237,7 +237,15 @@ def test_names_are_folded_to_lower_case_quoted_or_not(ask: Ask) -> None:
 
 def test_reserved_words_name_nothing_unless_quoted(ask_quickly: Ask) -> None:
     assert failing(ask_quickly, "select 1 as tag") == ("42601", 'syntax error at or near "tag"')
+    assert failing(ask_quickly, 'select tag from (select 1 as "tag") as t') == (
+        "42601",
+        'syntax error at or near "tag"',
+    )
     assert ask_quickly('select 1 as "tag", 2 as time, 3 as level, 4 as year') == [[1, 2, 3, 4]]
+
+
+def test_after_a_dot_a_reserved_word_names_a_column(ask_quickly: Ask) -> None:
+    assert ask_quickly('select t.tag from (select 1 as "tag") as t where t.TAG = 1') == [[1]]
 
 
 def test_result_columns_have_redshifts_names(administrator: Any) -> None:

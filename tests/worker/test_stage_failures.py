@@ -214,7 +214,7 @@ def test_children_end_when_their_parent_is_killed(pipeline: Pipeline) -> None:
     started = parsing(process.pid)
     process.kill()
     end(process)
-    assert not psutil.wait_procs(started, timeout=5)[1]
+    assert not psutil.wait_procs(started, timeout=20)[1]
 
 
 class Peak(threading.Thread):

@@ -124,16 +124,21 @@ def test_the_lines_of_a_stage_that_was_refused_can_be_looked_into(pipeline: Pipe
     assert absent.code == 64
     assert "there is no quarantine at" in absent.log
 
+
+def test_an_index_that_is_not_what_was_written_is_told_so(pipeline: Pipeline) -> None:
+    pipeline.put_day(DAY, BAD)
+    place = re.search(r"quarantine list (--at) (\S+)", pipeline.run("stage", "events", "--date", DAY).log)
+    assert place
     bucket, prefix = staging(pipeline)
     (part,) = (prefix + key for key in staging_keys(pipeline) if "/index/part-" in key)
     index = pipeline.client.get_object(Bucket=bucket, Key=part)["Body"].read()
     pipeline.client.put_object(Bucket=bucket, Key=part, Body=index[:-1] + bytes([index[-1] ^ 1]))
-    damaged = pipeline.run("quarantine", "list", *place)
-    assert damaged.code == 75
+    ended = pipeline.run("quarantine", "list", *place.groups())
+    assert ended.code == 75
     assert (
         f"s3://{bucket}/{part} is not what was written (Restored data doesn't match checksum); "
         "stage the same again"
-    ) in damaged.log
+    ) in ended.log
 
 
 @pytest.fixture

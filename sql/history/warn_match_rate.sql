@@ -1,6 +1,6 @@
 -- warn_match_rate: the share of the day's plays that match a song is at least a good part of what it was over
 -- the trailing days, each as it was when that day was checked. Silent without such days, or where nothing
--- matched then either.
+-- matched then either. The sums are cast because Redshift's are NUMERIC.
 -- Rerun: only reads.
 with rates as (
     select
@@ -16,8 +16,8 @@ with rates as (
 
 history as (
     select
-        sum(plays) as plays,
-        sum(matched) as matched
+        cast(sum(plays) as bigint) as plays,
+        cast(sum(matched) as bigint) as matched
     from rates
     where day < :day
 )

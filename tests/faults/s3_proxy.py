@@ -81,6 +81,13 @@ class Exchange(BaseHTTPRequestHandler):
         query = parse_qs(url.query, keep_blank_values=True)
         what = "list" if "list-type" in query else "delete" if "delete" in query else self.command.lower()
         place = url.path.split("/", 2)[-1] if what not in ("list", "delete") else query.get("prefix", [""])[0]
+        if "uploads" in query:
+            what = "begin upload"
+        elif "uploadId" in query:
+            number = query.get("partNumber", [""])[0]
+            what = f"upload part {number}" if number else "end upload" if self.command == "POST" else "abort"
+        elif "Range" in self.headers:
+            what = f"get {self.headers['Range']}"
         # Below the source bucket, or the case's own folder of the staging bucket.
         return f"{what} {_VERSION.sub('*', re.sub('^[^/]*/?case-[0-9]+/', 'staging/', unquote(place)))}"
 
@@ -126,7 +133,9 @@ class Exchange(BaseHTTPRequestHandler):
     def cut(self) -> None:
         """Half of the answer, or of its head where it has no body."""
         answer, data = self.forward()
-        head = f"HTTP/1.1 {answer.status} {answer.reason}\r\nContent-Length: {len(data)}\r\n".encode()
+        headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP]
+        lines = [f"{name}: {value}\r\n" for name, value in [*headers, ("Content-Length", len(data))]]
+        head = f"HTTP/1.1 {answer.status} {answer.reason}\r\n{''.join(lines)}".encode()
         self.wfile.write(head + b"\r\n" + data[: len(data) // 2] if data else head[: len(head) // 2])
         self.close_connection = True
 

@@ -162,8 +162,8 @@ def test_a_match_rate_that_falls_is_warned_of_and_a_day_that_ends_early_too(
         loaded.done(*step.split())
     found = warned(loaded.done("check", "--date", DAY))
     assert found == {
-        "events.freshness": [{"last_event": "2018-11-01 17:00:00", "events": 1}],
-        "songplays.match_rate": [{"plays": 1, "matched": 0, "plays_before": "20", "matched_before": "20"}],
+        "events.freshness": [{"last_event": "2018-11-01 17:00:00", "events": 1, "source_file": FILE}],
+        "songplays.match_rate": [{"plays": 1, "matched": 0, "plays_before": 20, "matched_before": 20}],
     }
     assert (
         set(warned(loaded.done("check", "--date", DAY, SPARKIFY_CHECKS="match_share=0, last_hour=17")))
@@ -288,7 +288,9 @@ def test_results_show_the_last_run_of_each_step_and_the_history_every_result(
         f"{path.parent.name}.{path.stem.removeprefix('check_')}" for path in SQL.glob("star/*/check_*.sql")
     }
     assert {each[-1] for each in lines[1:] if each[0] == "check"} == {"second"}
-    assert re.search(r'\nevents.volume found, for example\n  \{"row_count": 20.0, "median_before": 41.0', out)
+    assert re.search(
+        r'\nevents.volume found in check, for example\n  \{"row_count": 20.0, "median_before": 41.0', out
+    )
 
     out = loaded.done("check", "--history", "events.volume").out
     history = [re.split(" {2,}", each) for each in out.splitlines()]
@@ -342,15 +344,37 @@ def test_a_stage_whose_blocking_check_finds_rows_leaves_staging_as_it_was(
         ["stage_events", "events.twenty", 1],
     ]
 
+    out = loaded.done("check", "--results", "--date", DAY).out
+    assert out.partition("\n\n")[2] == (
+        "events.twenty found in stage_events, for example\n"
+        f'  {{"source_file": "{FILE}", "source_line": 21}}\n    not staged: s3://{loaded.bucket}/{FILE}:21\n'
+    )
+
     loaded.put("song_data/A/B/C/TR2.json", song(song_id="SONO", title="No"))
     ended = loaded.run("stage", "songs", "--run", "bad-songs", SPARKIFY_SQL=str(sql))
     said = "songs: staging is as it was: songs.twenty: 1 offending row, such as"
     assert (ended.code, said in ended.log) == (1, True), ended.log
+    assert "check_results has all results of run bad-songs" in ended.log
+    kept = "select step, day, check_name, offending from check_results where run = 'bad-songs' order by 3"
+    assert rows(warehouse, kept) == [
+        ["stage_songs", None, "songs.reconciliation", 0],
+        ["stage_songs", None, "songs.twenty", 1],
+    ]
 
     assert rows(warehouse, staged) == before
     assert rows(
         warehouse, "select (select count(*) from staging_events), (select count(*) from staging_songs)"
     ) == [[PLAYS, 1]]
+
+    # Corrected, the same runs leave what a clean run does.
+    loaded.put_day(DAY, "\n".join(HALF_A_LOCATION))
+    loaded.put("song_data/A/B/C/TR2.json", song(song_id="SONO", title="Yes"))
+    loaded.done("stage", "events", "--date", DAY, "--run", "bad", SPARKIFY_SQL=str(sql))
+    loaded.done("stage", "songs", "--run", "bad-songs", SPARKIFY_SQL=str(sql))
+    assert rows(
+        warehouse,
+        "select step, count(*), max(offending) from check_results where run like 'bad%' group by 1 order by 1",
+    ) == [["stage_events", 3, 0], ["stage_songs", 2, 0]]
 
 
 TWICE = "insert into {0} select * from {0}"
@@ -389,7 +413,7 @@ def test_the_rows_of_every_blocking_check_can_be_traced(loaded: Pipeline, wareho
         assert (failed.code, name in failed.log) == (1, True), name
         out = loaded.done("check", "--results", "--date", DAY).out
         ways = re.search(
-            rf"^{name} found, for example\n(?:  .*\n)*?    sparkify (trace .*)\n", out, re.MULTILINE
+            rf"^{name} found in check, for example\n(?:  .*\n)*?    sparkify (trace .*)\n", out, re.MULTILINE
         )
         assert ways, (name, out)
         traced = loaded.run(*ways[1].split())

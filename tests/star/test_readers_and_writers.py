@@ -42,6 +42,21 @@ def test_two_loads_of_one_day_at_once_give_the_tables_of_one(pipeline: Pipeline,
     assert star_counts(warehouse) == (5, 1, 0, 0, 1)
 
 
+def test_two_loads_at_once_that_a_check_stops_keep_its_results_once(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put_day(DAY, [event(DAY, level="paid"), event(DAY, level="free", song="Other")])
+    pipeline.done("stage", "events", "--date", DAY)
+    fault(warehouse, action="delay", seconds=2, match="insert into check_results")
+    both = [pipeline.start("load", "--date", DAY, "--run", "bad") for _ in range(2)]
+    assert [end(process).code for process in both] == [1, 1]
+    cursor = warehouse.cursor()
+    cursor.execute(
+        "select count(*) - count(distinct check_name), sum(offending) from check_results where step = 'load'"
+    )
+    assert list(cursor.fetchone()) == [0, 2]
+
+
 def test_two_stages_of_one_day_at_once_give_the_rows_of_one(pipeline: Pipeline, warehouse: Any) -> None:
     pipeline.put_day(DAY, [event(DAY, sessionId=number) for number in range(5)])
     fault(warehouse, action="delay", seconds=2, match="insert into staged_files")

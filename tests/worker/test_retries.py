@@ -1,24 +1,29 @@
 """What the worker repeats itself, what it does not, how long it waits, and two that do one thing at once."""
 
+import re
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
+import tenacity
 
 from sparkify import warehouse as worker
 from sparkify.log import Log
 from sparkify.settings import Settings
 from tests.command import end
-from tests.star.conftest import Pipeline
+from tests.faults.s3_proxy import Exchange, s3_proxy
+from tests.star.conftest import Pipeline, day_key
 from tests.star.test_readers_and_writers import fault, star_counts
-from tests.worker.staging import DAY, line, rows
+from tests.worker.staging import DAY, line, rows, song
 
 EVENTS = ("stage", "events", "--date", DAY)
 LOAD = ("load", "--date", DAY)
+CHECK = ("check", "--date", DAY)
 
 
 # SQLSTATE, message, the exit code when it is met once, and what the log says.
@@ -34,7 +39,8 @@ ERRORS = [
     ("XX000", "S3ServiceException:Slow Down,Status 503,Error SlowDown", 0, "Error SlowDown (XX000)"),
     ("57014", "canceled on user request", 75, "SPARKIFY_STATEMENT_TIMEOUT sets the limit"),
     ("XX000", "an internal error", 1, "warehouse: an internal error (XX000)"),
-    ("22001", "value too long", 1, "warehouse: value too long (22001)"),
+    ("22001", "value too long for type character varying(1023)", 1, "varying(1023) (22001)"),
+    ("XX000", "Query (1023) failed", 1, "warehouse: Query (1023) failed (XX000)"),
     ("42501", "permission denied", 64, "permission denied; grant the right to SPARKIFY_WAREHOUSE_USER"),
     ("XX000", "S3ServiceException:Denied,Status 403,Error AccessDenied", 64, "COPY may not read S3: Denied"),
 ]
@@ -82,6 +88,36 @@ def test_no_attempt_is_begun_once_the_time_limit_of_a_statement_is_over(
     ended = pipeline.run(*LOAD)
     assert ended.code == 75
     assert "gave up after 1 attempts" in ended.log
+
+
+def test_pauses_grow_and_differ() -> None:
+    """So that many who met one fault do not come back at once."""
+    tried = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
+    longest = []
+    for number in range(1, worker.ATTEMPTS):
+        tried.attempt_number = number
+        pauses = {worker._PAUSE(tried) for _ in range(1000)}
+        assert len(pauses) > 500
+        longest.append(max(pauses))
+    assert [round(pause, 1) for pause in longest] == [0.4, 0.8, 1.6, 3.2]
+
+
+def test_a_file_that_changes_at_each_try_is_given_up(pipeline: Pipeline, warehouse: Any) -> None:
+    class Changing(Exchange):
+        number = count()
+
+        def pass_on(self) -> None:
+            if self.command == "GET" and self.name.startswith(f"get {day_key(DAY)}"):
+                pipeline.put_day(DAY, line(sessionId=next(self.number)) + "\n")
+            super().pass_on()
+
+    pipeline.put_day(DAY, line() + "\n")
+    with s3_proxy(pipeline.environment["AWS_ENDPOINT_URL_S3"], Changing) as proxy:
+        ended = pipeline.run(*EVENTS, AWS_ENDPOINT_URL_S3=proxy.endpoint)
+    assert ended.code == 75
+    assert ended.log.count("beginning again") == 5
+    assert "gave up after 5 tries: the objects or the staging tables keep changing" in ended.log
+    assert rows(warehouse, "select * from staging_versions") == []
 
 
 def test_a_connection_is_kept_alive_below_the_300_seconds_after_which_it_would_be_forgotten(
@@ -144,21 +180,55 @@ def logged(warehouse: Any, beginning: str, application: str) -> bool:
 
 
 @pytest.mark.parametrize(
+    ("command", "lock", "asked"),
+    [
+        (EVENTS, "lock lock_staging_events", "select version from staging_versions"),
+        (LOAD, "lock lock_star", "select load_id from loads"),
+    ],
+    ids=["stage events", "load"],
+)
+def test_the_ledger_is_asked_under_the_lock(
+    command: tuple[str, ...], lock: str, asked: str, pipeline: Pipeline, warehouse: Any
+) -> None:
+    """Before, the first transaction may still be about to commit."""
+    pipeline.put_day(DAY, line() + "\n")
+    if command is LOAD:
+        pipeline.done(*EVENTS)
+    step = command[0] if command is LOAD else "_".join(command[:2])
+    fault(warehouse, action="lose_commit", application=f"sparkify {step}")
+    pipeline.done(*command)
+    sent = rows(
+        warehouse,
+        f"select sql from sandbox.statements where application = 'sparkify {step}' "
+        "and database = current_database()",
+    )
+    words = [" ".join(re.sub("--[^\n]*", "", sql).split()) for (sql,) in sent]
+    last = len(words) - 1 - words[::-1].index(lock)
+    assert words.count(lock) == 2
+    assert [sql.startswith(asked) for sql in words[last + 1 :]] == [True]
+
+
+@pytest.mark.parametrize(
     ("command", "lock", "first"),
     [
+        (("stage", "songs"), "lock lock_staging_songs", "delete from staging_songs"),
         (EVENTS, "lock lock_staging_events", "delete from staging_events"),
         (LOAD, "lock lock_star", "insert into loads"),
+        (CHECK, "lock lock_statistics", "delete from column_statistics"),
     ],
-    ids=["stage", "load"],
+    ids=["stage songs", "stage events", "load", "check"],
 )
 def test_beside_a_pod_that_was_thought_dead_another_fails_cleanly_and_the_first_ends_whole(
     command: tuple[str, ...], lock: str, first: str, pipeline: Pipeline, warehouse: Any
 ) -> None:
     """The first stands still in the middle of its transaction, as on a node that is lost, and comes back."""
     pipeline.put_day(DAY, line() + "\n")
-    if command is LOAD:
+    pipeline.put("song_data/A/B/C/TR.json", song())
+    if command in (LOAD, CHECK):
         pipeline.done(*EVENTS)
-    step = command[0] if command is LOAD else "_".join(command[:2])
+    if command is CHECK:
+        pipeline.done(*LOAD)
+    step = "_".join(command[: command.index("--date")] if "--date" in command else command)
     fault(warehouse, action="delay", seconds=3, match=first)
     dead = pipeline.start(*command)
     wait_for(lambda: logged(warehouse, lock, f"sparkify {step}"), dead)
@@ -169,8 +239,9 @@ def test_beside_a_pod_that_was_thought_dead_another_fails_cleanly_and_the_first_
     dead.send_signal(signal.SIGCONT)
     assert end(dead).code == 0
     pipeline.day(DAY)
-    assert star_counts(warehouse) == (1, 1, 0, 0, 1)
+    assert star_counts(warehouse) == (1, 1, 1, 1, 1)
     assert rows(warehouse, "select source_line from staging_events") == [[1]]
+    assert rows(warehouse, "select source_line from staging_songs") == [[1]]
 
 
 def test_a_pod_that_was_thought_dead_sees_that_another_staged_and_begins_again(

@@ -38,7 +38,7 @@ def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     day = _day(args)
     chosen = [each for each in configured if each.severity != "off"]
 
-    def work(transaction: warehouse.Transaction) -> list[checks.Result]:
+    def work(transaction: warehouse.Transaction) -> tuple[list[checks.Result], dict[str, object]]:
         loaded = transaction.rows("ledger/loaded_days/select", day=day)
         if not loaded:
             raise DataError(f"{day} is not loaded; load it with: sparkify load --date {day}")
@@ -52,10 +52,11 @@ def check(args: argparse.Namespace, settings: Settings, log: Log) -> None:
         log.info("took statistics", columns=columns, seconds=time.monotonic() - started)
         found = checks.run(transaction, log, chosen, checks.bound(transaction, chosen, day))
         checks.keep(transaction, found, log, day)
-        return found
+        return found, transaction.record("ledger/staged_files/account", day=day)
 
     started = time.monotonic()
-    found = warehouse.write(settings, log, statistics.LOCK, work)
+    found, account = warehouse.write(settings, log, statistics.LOCK, work)
+    log.info("accounted for each line", **account)
     for result in found:
         log.metrics.set(OFFENDING, result.offending, check=result.check.name, severity=result.check.severity)
         if result.offending and not result.failed:

@@ -175,8 +175,8 @@ def run(
     return results
 
 
-def keep(transaction: Transaction, results: Sequence[Result], log: Log, day: date) -> None:
-    """Write the results to check_results, in place of what this run's step had for the day."""
+def keep(transaction: Transaction, results: Sequence[Result], log: Log, day: date | None) -> None:
+    """Write the results to check_results, in place of what this run's step had for the day, or for songs."""
     transaction.execute("ledger/check_results/delete", run=log.run, step=log.step, day=day)
     rows = [
         {
@@ -194,9 +194,11 @@ def keep(transaction: Transaction, results: Sequence[Result], log: Log, day: dat
     transaction.insert_rows("ledger/check_results/insert", rows)
 
 
-def keep_alone(settings: Settings, results: Sequence[Result], log: Log, day: date) -> None:
-    """Keep the results of a transaction that was rolled back, in one of their own."""
-    warehouse.write(settings, log, None, lambda transaction: keep(transaction, results, log, day))
+def keep_alone(settings: Settings, lock: str, results: Sequence[Result], log: Log, day: date | None) -> None:
+    """Keep the results of a transaction that was rolled back, in one of their own that takes the same lock:
+    of two pods of a step, each would miss what the other inserts.
+    """
+    warehouse.write(settings, log, lock, lambda transaction: keep(transaction, results, log, day))
 
 
 def _found(settings: Settings, configuration: Configuration) -> Iterator[Check]:

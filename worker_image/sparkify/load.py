@@ -39,7 +39,7 @@ def load(args: argparse.Namespace, settings: Settings, log: Log) -> None:
             lambda transaction: bool(transaction.rows("ledger/loads/select", load_id=load_id)),
         )
     except checks.Blocked as blocked:
-        checks.keep_alone(settings, blocked.results, log, day)
+        checks.keep_alone(settings, LOCK, blocked.results, log, day)
         raise DataError(
             f"{day} is not loaded, the star is as it was: {blocked}; "
             f"check_results has all results of run {log.run}"

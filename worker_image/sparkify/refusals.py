@@ -28,7 +28,8 @@ _COPIES = {
 
 
 def explain(settings: Settings, log: Log, staging: Bucket, source: Source, version: str) -> str:
-    """Each refused line of a stage's parts: source file and line, column, value and the warehouse's reason.
+    """Each refused line of a stage's parts: source file and line, column, value and the warehouse's reason;
+    then the definition of its table, to compare it with.
 
     Empty when the warehouse refused none: what failed is not in the parts. The view is
     SYS_LOAD_ERROR_DETAIL (Redshift Database Developer Guide); its rows outlive the rollback.
@@ -41,10 +42,13 @@ def explain(settings: Settings, log: Log, staging: Bucket, source: Source, versi
         settings, log, lambda transaction: transaction.select(query, pattern=f"%/{version}/%")[1]
     )
     lines = []
+    tables = set()
     for part, number, column, kind, length, code, message in found[:_MOST]:
         row = None
+        copy = _COPIES[part.rsplit("/", 2)[-2]].format(source=source.name)
+        tables.add(f"sql/{copy.removesuffix('copy')}create.sql")
         try:
-            row = asyncio.run(_row(settings, staging, source, part, number))
+            row = asyncio.run(_row(settings, staging, copy, part, number))
         except DamagedPart:
             raise
         except (SparkifyError, Changed):
@@ -57,19 +61,22 @@ def explain(settings: Settings, log: Log, staging: Bucket, source: Source, versi
             what += f", value {_shown(row[column])}"
         place = f" ({part} line {number})" if row else ""
         lines.append(f"{where}{what}: {message}, error {code}{place}")
-    return "; ".join([*lines, *(["and more"] if len(found) > _MOST else [])])
+    if not lines:
+        return ""
+    more = ["and more"] if len(found) > _MOST else []
+    rules = (
+        "staging is as it was; the rules let pass what the table cannot take: compare it with "
+        + " and ".join(sorted(tables))
+    )
+    return "; ".join([*lines, *more, rules])
 
 
 async def _row(
-    settings: Settings, staging: Bucket, source: Source, part: str, number: int
+    settings: Settings, staging: Bucket, copy: str, part: str, number: int
 ) -> dict[str, object] | None:
     """A part's line as column → value; None when it is not there."""
-    key = part.removeprefix(staging.location.url())
-    folder = key.rsplit("/", 2)[-2]
-    if folder not in _COPIES:
-        return None  # the view cuts a path after 256 bytes
-    columns = statement(settings.sql, _COPIES[folder].format(source=source.name)).copied_columns
-    found = await staging.find(key)
+    columns = statement(settings.sql, copy).copied_columns
+    found = await staging.find(part.removeprefix(staging.location.url()))
     place = 0
     async for row in parts.rows(staging, [found] if found else []):
         place += 1

@@ -20,19 +20,23 @@ def of_day(day: date, settings: Settings, log: Log) -> None:
     """
     query = statement(settings.sql, "ledger/check_results/select")
     columns, rows = warehouse.read(settings, log, lambda transaction: transaction.select(query, day=day))
-    if not rows:
+    if {row[columns.index("step")] for row in rows} <= {"stage_songs"}:
         raise NothingToDo(f"no check was run for {day}")
     sample = columns.index("sample")
     shown = [column for column in columns if column != "sample"]
     print(report.table(shown, [[*row[:sample], *row[sample + 1 :]] for row in rows]))
-    told: dict[str, str] = {
-        row[columns.index("check_name")]: row[sample] for row in rows if row[columns.index("offending")]
-    }
-    for name, found in told.items():
-        print(f"\n{name} found, for example")
+    for step, name, severity, offending, *_, found in rows:
+        if not offending:
+            continue
+        print(f"\n{name} found in {step}, for example")
+        undone = severity == "check" and step.startswith("stage_")
         for each in json.loads(found):
             print(f"  {report.visible(json.dumps(each, ensure_ascii=False))}")
-            if way := trace(each):
+            # The stage was rolled back: what is staged of the file, if anything, is another version of it.
+            if undone and each.get("source_file"):
+                place = settings.source.url(str(each["source_file"]))
+                print(f"    not staged: {report.visible(place)}:{each.get('source_line', '')}".rstrip(":"))
+            elif way := trace(each):
                 print(f"    {way}")
 
 

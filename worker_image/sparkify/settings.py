@@ -18,6 +18,7 @@ _AMAZON = (
 # Read by the AWS libraries; the first one counts.
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")  # those of old accounts included
+_LONGEST_STAGING = 150
 _MAIL_ADDRESS = re.compile(r"[^@,\s]+@[^@,\s]+")
 
 _CHECK = re.compile(r"(?:([a-z_]+\.[a-z_]+)\.)?([a-z_]+)=([a-z]+|\d{1,9}(?:\.\d{1,9})?)")
@@ -87,6 +88,13 @@ def _location(text: str) -> Location:
         raise ValueError("is not of the form s3://bucket/prefix")
     prefix = url.path.strip("/")
     return Location(url.netloc, f"{prefix}/" if prefix else "")
+
+
+def _staging(text: str) -> Location:
+    # What COPY refused is found by the part's name, of which SYS_LOAD_ERROR_DETAIL has 256 bytes.
+    if len(text.encode()) > _LONGEST_STAGING:
+        raise ValueError(f"is longer than {_LONGEST_STAGING} bytes")
+    return _location(text)
 
 
 def _text(text: str) -> str:
@@ -288,7 +296,7 @@ class Settings:
         "SPARKIFY_SOURCE", _location, "s3:// bucket (and prefix) that holds log_data/ and song_data/"
     )
     staging: Location = _setting(
-        "SPARKIFY_STAGING", _location, "s3:// bucket and prefix for parts, manifests and quarantine"
+        "SPARKIFY_STAGING", _staging, "s3:// bucket and prefix for parts, manifests and quarantine"
     )
     copy_role: str = _setting(
         "SPARKIFY_COPY_ROLE", _role, "IAM role that COPY reads S3 with: an ARN, or default"

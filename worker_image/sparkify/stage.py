@@ -299,17 +299,15 @@ class _Stage:
                 lambda transaction: self._version(transaction) == compacted.version,
             )
         except checks.Blocked as blocked:
-            kept = ""
-            if day := self._source.day:
-                checks.keep_alone(self._settings, blocked.results, self._log, day)
-                kept = f"; check_results has all results of run {self._log.run}"
-            raise DataError(f"{day or 'songs'}: staging is as it was: {blocked}{kept}") from None
+            day = self._source.day
+            checks.keep_alone(self._settings, self._lock, blocked.results, self._log, day)
+            raise DataError(
+                f"{day or 'songs'}: staging is as it was: {blocked}; "
+                f"check_results has all results of run {self._log.run}"
+            ) from None
         except DataError:
             if refused := self._refused(staging, compacted.version):
-                raise DataError(
-                    f"COPY refused {refused}; staging is as it was; the rules let pass what the table cannot "
-                    f"take: compare it with sql/staging/{self._source.name}/create.sql"
-                ) from None
+                raise DataError(f"COPY refused {refused}") from None
             raise
         self._log.info("committed", rows=compacted.loaded, seconds=time.monotonic() - started)
         return versions
@@ -352,7 +350,8 @@ class _Stage:
         transaction.execute("ledger/staging_versions/delete", **parameters)
         transaction.execute("ledger/staging_versions/insert", **parameters)
         values = checks.bound(transaction, self._checks, self._source.day)
-        checks.demand(transaction, self._log, self._checks, values)
+        results = checks.demand(transaction, self._log, self._checks, values)
+        checks.keep(transaction, results, self._log, self._source.day)
         after = self._quarantined(transaction)
         return before - after, after
 

@@ -1,7 +1,7 @@
 -- bereft_users: users whose row stands on a replaced play, and no incoming play is as late. (One as late is
 -- the latest: all the others were before the replaced one.)
 -- Rerun: the table is temporary and empty; runs before the users are rewritten.
-insert into bereft_users
+insert into bereft_users (user_id)
 select users.user_id
 from users
 inner join replaced_plays

@@ -1,6 +1,6 @@
 -- changed_artists: artists that are new, changed or gone.
 -- Rerun: the table is temporary and empty.
-insert into changed_artists
+insert into changed_artists (artist_id)
 with lines as (
     select
         artist_id,

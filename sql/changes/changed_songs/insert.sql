@@ -1,6 +1,6 @@
 -- changed_songs: songs that are new, changed or gone.
 -- Rerun: the table is temporary and empty.
-insert into changed_songs
+insert into changed_songs (song_id)
 with lines as (
     select
         song_id,

@@ -1,6 +1,6 @@
 -- changed_titles: the titles that changed songs have in the star, and those that they will have.
 -- Rerun: the table is temporary and empty; runs before the songs are rewritten.
-insert into changed_titles
+insert into changed_titles (title, artist_name)
 select
     songs.title,
     songs.artist_name

@@ -1,6 +1,10 @@
 -- incoming_plays: the star's own plays, of whatever day, that a changed song may match or no longer match.
 -- Rerun: runs once in a load, after insert_touched of replaced_plays: what is replaced already is left out.
-insert into incoming_plays
+insert into incoming_plays (
+    songplay_id, start_time, user_id, level, session_id, location, user_agent, item_in_session,
+    title, artist_name, duration, first_name, last_name, gender, source_day, source_file,
+    source_line, content_hash
+)
 select
     songplays.songplay_id,
     songplays.start_time,

@@ -4,7 +4,11 @@
 -- Of a day out of step the star's own rows count, not its new staging.
 -- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: the table is temporary and empty.
-insert into incoming_plays
+insert into incoming_plays (
+    songplay_id, start_time, user_id, level, session_id, location, user_agent, item_in_session,
+    title, artist_name, duration, first_name, last_name, gender, source_day, source_file,
+    source_line, content_hash
+)
 with candidates as (
     select
         staging_events.ts as start_time,

@@ -1,6 +1,8 @@
 -- latest_plays: each user's latest among the incoming plays.
 -- Rerun: the table is temporary and empty.
-insert into latest_plays
+insert into latest_plays (
+    user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
+)
 with placed as (
     select
         incoming_plays.*,

@@ -1,6 +1,8 @@
 -- latest_plays: the play that a user's row stands on, where this load did not replace it.
 -- Rerun: runs once in a load, before the users are rewritten.
-insert into latest_plays
+insert into latest_plays (
+    user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
+)
 with touched as (
     select user_id from replaced_plays
     union

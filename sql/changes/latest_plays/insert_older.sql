@@ -1,7 +1,9 @@
 -- latest_plays: the latest play that the star holds of each bereft user.
 -- Rerun: runs at most once in a load, after the plays are rewritten, and only where there are such users:
 -- it is the only statement that looks at plays of all days.
-insert into latest_plays
+insert into latest_plays (
+    user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
+)
 with placed as (
     select
         songplays.*,

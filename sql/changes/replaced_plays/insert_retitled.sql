@@ -1,7 +1,7 @@
 -- replaced_plays: the plays that insert_retitled of incoming_plays took from the star, found by their very
 -- line: an incoming play that merely has the same key must not make room for itself.
 -- Rerun: runs once in a load.
-insert into replaced_plays
+insert into replaced_plays (songplay_id, user_id, start_time, session_id, item_in_session)
 select
     songplays.songplay_id,
     songplays.user_id,

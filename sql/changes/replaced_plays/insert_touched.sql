@@ -1,7 +1,7 @@
 -- replaced_plays: what the star holds of the touched events, from this day and the days that it reaches.
 -- The ranges only spare blocks: see select_range of songplays.
 -- Rerun: the table is temporary and empty.
-insert into replaced_plays
+insert into replaced_plays (songplay_id, user_id, start_time, session_id, item_in_session)
 select
     songplays.songplay_id,
     songplays.user_id,

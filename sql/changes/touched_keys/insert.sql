@@ -1,7 +1,7 @@
 -- touched_keys: the plays that are staged for the day now, and those that the star holds from it.
 -- The range only spares blocks: see select_range of songplays.
 -- Rerun: the table is temporary and empty.
-insert into touched_keys
+insert into touched_keys (session_id, item_in_session)
 select
     session_id,
     item_in_session

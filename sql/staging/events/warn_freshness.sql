@@ -3,7 +3,8 @@
 -- Rerun: only reads.
 select
     max(ts) as last_event,
-    count(*) as events
+    count(*) as events,
+    max(source_file) as source_file
 from staging_events
 where day = :day
 having

@@ -3,7 +3,7 @@
 select
     song_id,
     count(*) as line_count,
-    min(source_file) as first_file,
+    min(source_file) as source_file,
     max(source_file) as last_file
 from staging_songs
 group by song_id

@@ -29,7 +29,7 @@ from check_results
 inner join traced
     on
         check_results.run = traced.run
-        and check_results.day = traced.day
+        and (check_results.day = traced.day or check_results.day is null)
 order by
     case when check_results.offending > 0 then 0 else 1 end,
     check_results.checked_at,

@@ -73,7 +73,7 @@ def test_every_setting_that_is_no_secret_can_be_set_and_no_other() -> None:
 
 GOOD = {
     "SPARKIFY_SOURCE": ["s3://bucket", "s3://bucket/a/b/"],
-    "SPARKIFY_STAGING": ["s3://bucket", "s3://bucket/a/b/"],
+    "SPARKIFY_STAGING": ["s3://bucket", "s3://bucket/a/b/", f"s3://bucket/{'p' * 138}"],
     "SPARKIFY_COPY_ROLE": ["default", "arn:aws:iam::123456789012:role/a/b"],
     "SPARKIFY_WAREHOUSE_HOST": ["example.eu-west-1.redshift.amazonaws.com"],
     "SPARKIFY_WAREHOUSE_PORT": [1, 65535],
@@ -95,7 +95,7 @@ GOOD = {
 }
 BAD: dict[str, list[Any]] = {
     "SPARKIFY_SOURCE": ["bucket", "https://bucket", "s3://", "s3:///a", "s3://bucket/a?b"],
-    "SPARKIFY_STAGING": ["bucket", "s3://", "s3://bucket/a#b"],
+    "SPARKIFY_STAGING": ["bucket", "s3://", "s3://bucket/a#b", f"s3://bucket/{'p' * 139}"],
     "SPARKIFY_COPY_ROLE": ["role", "arn:aws:iam::1:role/a", "arn:aws:iam::123456789012:user/a"],
     "SPARKIFY_WAREHOUSE_PORT": [0, 65536],
     "SPARKIFY_WAREHOUSE_WORKGROUP": ["Plays", "arn:aws:redshift"],

@@ -16,7 +16,7 @@ import zstandard
 from tests.command import end
 from tests.faults.s3_proxy import Exchange, s3_proxy
 from tests.star.conftest import Pipeline
-from tests.star.test_readers_and_writers import fault
+from tests.star.test_readers_and_writers import SQL, fault
 from tests.worker.staging import DAY, FILE, line, quarantine, rows, song, stage, staging, staging_keys
 
 EVENTS = ("stage", "events", "--date", DAY)
@@ -126,6 +126,42 @@ def test_what_copy_refuses_is_traced_to_its_source_line_and_nothing_is_half_load
     )
     assert rows(warehouse, "select source_file, etag, version from staged_files") == before
     assert rows(warehouse, "select * from staging_events") == []
+
+
+@pytest.mark.parametrize(
+    ("table", "definition", "column", "said"),
+    [
+        (
+            "staging_songs",
+            "staging/songs",
+            "title",
+            "song_data/A/B/C/TR.json:3 column title varchar(4), value",
+        ),
+        ("staging_events", "staging/events", "page", f"{FILE}:1 column page varchar(4), value"),
+        ("quarantine", "ledger/quarantine", "reason", f"{FILE}:2 column reason varchar(4), value"),
+        ("staged_parts", "ledger/staged_parts", "part", f"{FILE} column part varchar(4), value"),
+    ],
+)
+def test_what_copy_refuses_is_traced_whatever_table_it_is_for(
+    table: str, definition: str, column: str, said: str, pipeline: Pipeline, warehouse: Any
+) -> None:
+    text = re.sub("--[^\n]*", "", (SQL / definition / "create.sql").read_text())
+    narrow = re.sub(rf"\b{column} varchar\(\d+\)", f"{column} varchar(4)", text)
+    assert narrow != text
+    cursor = warehouse.cursor()
+    cursor.execute(f"drop table {table}")
+    cursor.execute(narrow)
+    warehouse.commit()
+    pipeline.put_day(DAY, line() + "\n" + line(page=None) + "\n")
+    pipeline.put("song_data/A/B/C/TR.json", song(title="A") + "\n\n" + song(song_id="SO2") + "\n")
+    if "songs" in table:
+        ended = pipeline.run("stage", "songs")
+    else:
+        ended = stage(pipeline)
+    assert ended.code == 1
+    message = ended.log.splitlines()[-1]
+    assert f"COPY refused {said}" in message
+    assert f"what the table cannot take: compare it with sql/{definition}/create.sql" in message
 
 
 class Damaging(Exchange):

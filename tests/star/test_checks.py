@@ -373,7 +373,8 @@ def test_a_stage_whose_blocking_check_finds_rows_leaves_staging_as_it_was(
     loaded.done("stage", "songs", "--run", "bad-songs", SPARKIFY_SQL=str(sql))
     assert rows(
         warehouse,
-        "select step, count(*), max(offending) from check_results where run like 'bad%' group by 1 order by 1",
+        "select step, count(*), max(offending) from check_results "
+        "where run like 'bad%' group by 1 order by 1",
     ) == [["stage_events", 3, 0], ["stage_songs", 2, 0]]
 
 

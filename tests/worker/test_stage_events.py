@@ -359,6 +359,15 @@ def test_too_many_bad_lines_stop_the_stage_before_staging_is_touched(
     assert len(quarantine(warehouse)) == 3
 
 
+def test_unless_set_one_bad_line_of_a_hundred_is_let_pass_and_two_are_not(pipeline: Pipeline) -> None:
+    assert "SPARKIFY_MAX_BAD_RATIO" not in pipeline.environment
+    pipeline.put_day(DAY, "\n".join([line()] * 99 + ["bad"]))
+    pipeline.done("stage", "events", "--date", DAY)
+    pipeline.put_day(DAY, "\n".join([line()] * 98 + ["bad"] * 2))
+    ended = pipeline.run("stage", "events", "--date", DAY)
+    assert (ended.code, "more than SPARKIFY_MAX_BAD_RATIO=0.01 allows" in ended.log) == (1, True)
+
+
 def test_staging_a_day_again_replaces_its_rows_its_ledger_and_its_quarantine(
     pipeline: Pipeline, warehouse: Any
 ) -> None:

@@ -154,10 +154,7 @@ def test_what_copy_refuses_is_traced_whatever_table_it_is_for(
     warehouse.commit()
     pipeline.put_day(DAY, line() + "\n" + line(page=None) + "\n")
     pipeline.put("song_data/A/B/C/TR.json", song(title="A") + "\n\n" + song(song_id="SO2") + "\n")
-    if "songs" in table:
-        ended = pipeline.run("stage", "songs")
-    else:
-        ended = stage(pipeline)
+    ended = pipeline.run("stage", "songs") if "songs" in table else stage(pipeline)
     assert ended.code == 1
     message = ended.log.splitlines()[-1]
     assert f"COPY refused {said}" in message

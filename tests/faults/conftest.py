@@ -8,6 +8,7 @@ import pytest
 from redshift_sandbox import Endpoint
 from tests.faults.ground import Ground, ground
 from tests.faults.s3_proxy import s3_proxy
+from tests.star.conftest import pipeline as pipeline
 
 
 @pytest.fixture(scope="session")

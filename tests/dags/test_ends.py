@@ -212,11 +212,16 @@ def test_nor_is_one_whose_failure_or_skip_airflow_was_not_told(
 def test_a_failure_that_may_pass_is_followed_by_another_pod(
     daily: Any, operator: Any, failure: Callable[[Cluster], str], exit_code: int
 ) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
     first = Cluster(operator, ended(exit_code))
     failure(first)
-    again = _next(first, daily, ended(0))
-    again.execute(daily, try_number=2)
-    assert len(again.pods) == 2
+    again = _next(first, daily, ended(exit_code))
+    with pytest.raises(AirflowException):
+        again.execute(daily, try_number=2)
+    third = _next(again, daily, ended(0))
+    third.execute(daily, try_number=3)
+    assert len(third.pods) == 3
 
 
 def test_a_task_that_was_cleared_runs_anew(daily: Any, operator: Any) -> None:

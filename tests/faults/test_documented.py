@@ -33,6 +33,14 @@ def test_no_column_is_a_numeric(kind: str) -> None:
     assert found == []
 
 
+def test_each_insert_names_its_columns_and_nothing_is_merged() -> None:
+    texts = [_COMMENT.sub("", path.read_text()) for path in SQL]
+    inserts = [match for text in texts for match in re.findall(r"\binsert into \S+ ?.?", text, re.IGNORECASE)]
+    assert len(inserts) > 20
+    assert [match for match in inserts if not match.endswith(" (")] == []
+    assert [text for text in texts if re.search(r"\bmerge\b", text, re.IGNORECASE)] == []
+
+
 def test_a_file_holds_one_statement() -> None:
     """The driver takes one at a time. A semicolon ends it, if there is one."""
     texts = {path: re.sub(r"'[^']*'", "", _COMMENT.sub("", path.read_text())) for path in SQL}

@@ -3,11 +3,16 @@
 import json
 import re
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sparkify import checks
+from sparkify import warehouse as worker
+from sparkify.log import Log
+from sparkify.settings import Settings
 from tests.command import end
 from tests.star.conftest import Pipeline
 from tests.worker.staging import DAY, FILE, line, rows, song
@@ -17,6 +22,7 @@ SQL = ROOT / "sql"
 SONGS = "song_data/A/B/C/TR1.json"
 PLAYS = 20
 HALF_A_LOCATION = [line(itemInSession=item, location=[None, "Paris"][item % 2]) for item in range(PLAYS)]
+NUMERIC = 1700  # the type's number in pg_type
 KNOWN = song(title="You Gotta Be", artist_name="Des'ree", duration=246.30812)
 
 
@@ -169,6 +175,38 @@ def test_a_match_rate_that_falls_is_warned_of_and_a_day_that_ends_early_too(
         set(warned(loaded.done("check", "--date", DAY, SPARKIFY_CHECKS="match_share=0, last_hour=17")))
         == set()
     )
+
+
+def test_lines_that_depart_from_the_contract_are_warned_of_with_an_example(pipeline: Pipeline) -> None:
+    drifted = [line(itemInSession=11, mood="good"), line(itemInSession=12, mood=3)]
+    pipeline.put_day(DAY, "\n".join([line(), line(), *drifted, "", line(itemInSession=13, page="Home")]))
+    pipeline.day(DAY)
+    ended = pipeline.done("check", "--date", DAY)
+    assert warned(ended)["events.schema_drift"] == [
+        {
+            "source_file": FILE,
+            "source_line": 3,
+            "field": "mood",
+            "reason": "unknown",
+            "lines": 2,
+            "example": '"good"',
+        }
+    ]
+    assert "lines=6 loaded=3 duplicates=1 left_out=1 quarantined=0 blank=1" in ended.log
+
+
+def test_no_check_returns_a_numeric(loaded: Pipeline) -> None:
+    """Which the driver gets wrong; in Redshift the sum of BIGINTs is one."""
+    settings = Settings.from_env(loaded.environment)
+    chosen = checks.configured(settings)
+    found = []
+    with worker.connect(settings, Log("test", "check")) as connection:
+        values = checks.bound(worker.Transaction(connection, settings), chosen, date.fromisoformat(DAY))
+        for check in chosen:
+            cursor = connection.cursor()
+            cursor.execute(check.asked(check.statement, values))
+            found += [(check.name, column[0]) for column in cursor.description if column[1] == NUMERIC]
+    assert found == []
 
 
 def test_thresholds_and_severities_come_from_the_file_and_the_setting_over_it(

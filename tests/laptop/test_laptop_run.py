@@ -95,7 +95,7 @@ def test_the_demo_is_loaded_and_its_summary_is_right_to_the_line(
         assert row[1:7] == [f"{counts.get(column, 0):,}" for column in columns]
         assert row[-1] == "success"
     checks = len(list((ROOT / "sql").glob("*/*/check_*.sql")))
-    answer = ask("select count(*) as results from check_results", state)
+    answer = ask("select count(*) as results from check_results where day is not null", state)
     assert f"\nChecks: {answer[0]['results']} were run, 0 found rows\n" in demo.stdout
     assert int(answer[0]["results"]) > 2 * checks * len(DAYS)
     assert left_behind(state) == []

@@ -1,4 +1,7 @@
-"""Where secrets are planted: the pipeline of tests/star, the DAGs of tests/dags, the chart of tests/helm, mails."""
+"""Where secrets are planted: the pipeline of tests/star, the DAGs of tests/dags, the chart of tests/helm.
+
+And the mail server of tests/worker.
+"""
 
 from tests.dags.conftest import bag as bag
 from tests.helm.conftest import alone as alone

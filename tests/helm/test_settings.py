@@ -78,7 +78,7 @@ GOOD = {
     "SPARKIFY_WAREHOUSE_HOST": ["example.eu-west-1.redshift.amazonaws.com"],
     "SPARKIFY_WAREHOUSE_PORT": [1, 65535],
     "SPARKIFY_WAREHOUSE_DATABASE": ["dev"],
-    "SPARKIFY_WAREHOUSE_USER": ["awsuser"],
+    "SPARKIFY_WAREHOUSE_USER": ["awsuser", "IAM:plays", "IAMR:plays"],
     "SPARKIFY_WAREHOUSE_WORKGROUP": ["plays", "plays-2"],
     "SPARKIFY_WAREHOUSE_CLUSTER": ["plays", "plays-2"],
     "SPARKIFY_MAX_BAD_RATIO": [0, 0.00001, "0.00001", 1],
@@ -94,10 +94,13 @@ GOOD = {
     "AWS_REGION": ["eu-west-1", "us-gov-east-1"],
 }
 BAD: dict[str, list[Any]] = {
-    "SPARKIFY_SOURCE": ["bucket", "https://bucket", "s3://", "s3:///a", "s3://bucket/a?b"],
+    "SPARKIFY_SOURCE": ["bucket", "https://bucket", "s3://", "s3:///a", "s3://b", "s3://bucket/a?b"],
     "SPARKIFY_STAGING": ["bucket", "s3://", "s3://bucket/a#b", f"s3://bucket/{'p' * 139}"],
     "SPARKIFY_COPY_ROLE": ["role", "arn:aws:iam::1:role/a", "arn:aws:iam::123456789012:user/a"],
+    "SPARKIFY_WAREHOUSE_HOST": ["https://host"],
     "SPARKIFY_WAREHOUSE_PORT": [0, 65536],
+    "SPARKIFY_WAREHOUSE_DATABASE": ["host/db", "host:db", "my db"],
+    "SPARKIFY_WAREHOUSE_USER": ["user:word", "IAM:user:word", "my user"],
     "SPARKIFY_WAREHOUSE_WORKGROUP": ["Plays", "arn:aws:redshift"],
     "SPARKIFY_WAREHOUSE_CLUSTER": ["my_plays"],
     "SPARKIFY_MAX_BAD_RATIO": [-1, 1.5, "1%"],
@@ -110,7 +113,17 @@ BAD: dict[str, list[Any]] = {
     "SPARKIFY_STATEMENT_TIMEOUT": [0, 86401],
     "SPARKIFY_STATSD": ["statsd", "http://statsd:9125", "statsd:0"],
     "SPARKIFY_LOG": ["xml"],
+    "AWS_REGION": ["EU", "eu_west_1", "eu west 1"],
+    "AWS_ENDPOINT_URL_S3": ["host", "s3://host", "https://host:0", "https://a b"],
 }
+# What somebody pastes into the wrong setting.
+PASTED = [
+    "user:Canary@host",
+    "password=Canary",
+    "postgresql://user:Canary@host/db",
+    "https://user:Canary@host",
+    "s3://user:Canary@bucket",
+]
 
 
 def _setting(name: str, value: object) -> Values:
@@ -132,6 +145,18 @@ def test_what_the_worker_would_refuse_the_chart_refuses(
     assert f"at '/worker/settings/{name}'" in refusal(alone, "eks", _setting(name, value))
     with pytest.raises(UsageError, match=name):
         Settings.from_env({**config(eks), **secret(eks), name: str(value)})
+
+
+@pytest.mark.parametrize("name", [*sorted(GOOD), "AWS_ENDPOINT_URL_S3"])
+def test_a_password_in_any_setting_is_refused_by_both_and_shown_by_neither(
+    alone: Path, eks: Objects, name: str
+) -> None:
+    for text in PASTED:
+        told = refusal(alone, "eks", _setting(name, text))
+        assert f"at '/worker/settings/{name}'" in told
+        with pytest.raises(UsageError, match=name) as raised:
+            Settings.from_env({**config(eks), **secret(eks), name: text})
+        assert "Canary" not in f"{told} {raised.value}"
 
 
 def test_the_good_examples_are_of_every_setting() -> None:

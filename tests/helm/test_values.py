@@ -38,6 +38,11 @@ def nested(path: str, value: object) -> dict[str, Any]:
             "secret",
             "at '/worker/settings': additional properties 'SPARKIFY_WAREHOUSE_PASSWORD' not allowed",
         ),
+        (
+            "worker.settings.SPARKIFY_CHECKS",
+            "password=secret",
+            "at '/worker/settings/SPARKIFY_CHECKS': value must be 'of the form deviations=6, song",
+        ),
         ("sandbox.enabled", "yes", "at '/sandbox/enabled': got string, want boolean"),
         ("worker.namespace.create", None, "at '/worker/namespace': missing property 'create'"),
         ("global.worker.retrySeconds", 0, "at '/global/worker/retrySeconds': minimum: got 0, want 1"),
@@ -58,7 +63,11 @@ def nested(path: str, value: object) -> dict[str, Any]:
         ("freshness.hours", -1, "at '/freshness/hours': minimum: got -1, want 0"),
         ("freshness.days", 0, "at '/freshness/days': minimum: got 0, want 1"),
         ("global.notices.webhook", "https://x", "at '/global/notices/webhook': got string, want boolean"),
-        ("global.notices.email", ["nobody"], "at '/global/notices/email/0': 'nobody' does not match pattern"),
+        (
+            "global.notices.email",
+            ["nobody"],
+            "at '/global/notices/email/0': value must be 'of the form name@host'",
+        ),
         ("metrics.scrape.interval", "often", "at '/metrics/scrape/interval': 'often' does not match pattern"),
         ("metrics.labels", {"release": 1}, "at '/metrics/labels/release': got number, want string"),
         ("sandbox.persistence.size", "much", "at '/sandbox/persistence/size': 'much' does not match pattern"),
@@ -77,6 +86,22 @@ def nested(path: str, value: object) -> dict[str, Any]:
             True,
             "at '/airflow/allowPodLaunching': value must be false",
         ),
+        ("airflow.createUserJob.enabled", True, "at '/airflow/createUserJob/enabled': value must be false"),
+        (
+            "airflow.webserver.defaultUser",
+            {"enabled": True, "password": "secret"},
+            "at '/airflow/webserver/defaultUser': false schema",
+        ),
+        (
+            "airflow.config.smtp.smtp_password",
+            "secret",
+            "at '/airflow/config/smtp/smtp_password': false schema",
+        ),
+        (
+            "airflow.config.database.sql_alchemy_conn",
+            "postgresql://user:secret@host/airflow",
+            "at '/airflow/config/database/sql_alchemy_conn': false schema",
+        ),
         ("airflow.images.airflow.tag", "latest", "at '/airflow/images/airflow/tag': got string, want null"),
         (
             "airflow.scheduler.serviceAccount.name",
@@ -88,7 +113,9 @@ def nested(path: str, value: object) -> dict[str, Any]:
 def test_unknown_and_wrong_values_are_refused_where_they_are(
     alone: Path, path: str, value: object, message: str
 ) -> None:
-    assert message in refusal(alone, "kind", nested(path, value))
+    said = refusal(alone, "kind", nested(path, value))
+    assert message in said
+    assert "secret" not in said.replace(path.replace(".", "/"), "")
 
 
 DIGEST = f"sha256:{'0' * 64}"

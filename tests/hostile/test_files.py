@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,13 +106,35 @@ NAMES = [
     "~.json",
     "#+&=?*.json",
     "[1]{2}<3>|^`.json",
-    "$(id);--.json",
+    "$(touch x);--.json",
     "'); drop table songs; --.json",
     "é\u202e\u200f\U0001f600.json",
 ]
 
 
-def test_a_file_is_loaded_and_traced_whatever_its_name(pipeline: Pipeline, warehouse: Any) -> None:
+def pasted(command: str, folder: Path) -> list[str]:
+    """What `sparkify` is given when a command is pasted into a shell; nothing else may run."""
+    assert command.isprintable()
+    done = subprocess.run(
+        ["bash", "-c", f'sparkify() {{ printf "%s\\0" "$@"; }}\n{command}'],
+        env={"LC_ALL": "C.UTF-8"},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert list(folder.iterdir()) == []
+    return done.stdout.decode().split("\0")[:-1]
+
+
+def shown_bytes(pipeline: Pipeline, traced: str, folder: Path) -> str:
+    """What the command shows that a trace ends with."""
+    _, _, command = traced.rpartition("\nits bytes: ")
+    return pipeline.done(*pasted(command.removesuffix("\n"), folder)).out
+
+
+def test_a_file_is_loaded_and_traced_whatever_its_name(
+    pipeline: Pipeline, warehouse: Any, tmp_path: Path
+) -> None:
     keys = sorted(f"song_data/A/B/C/{name}" for name in NAMES)
     for number, key in enumerate(keys):
         pipeline.put(key, song(song_id=f"SO{number}", artist_id=f"AR{number}") + "\nbad")
@@ -126,18 +149,52 @@ def test_a_file_is_loaded_and_traced_whatever_its_name(pipeline: Pipeline, wareh
     assert f"unchanged={len(keys)}" in pipeline.done("stage", "songs").log
     for number, key in enumerate(keys):
         assert f"SO{number}" in pipeline.done("trace", "--file", key, "--line", "1").out
+        bad = pipeline.done("trace", "--file", key, "--line", "2").out
+        assert shown_bytes(pipeline, bad, tmp_path).endswith("\nbad\n")
         assert pipeline.done("quarantine", "show", f"{key}:2").out.endswith("\nbad\n")
 
 
+def test_a_check_leads_to_a_file_by_a_command_that_can_be_pasted_whatever_its_name(
+    pipeline: Pipeline, warehouse: Any, tmp_path: Path
+) -> None:
+    names = ["$(touch x);--.json", "a quote's\u202e.json", "\x85\U000e0001.json"]
+    keys = sorted(f"song_data/A/B/C/{name}" for name in names)
+    for number, key in enumerate(keys):
+        pipeline.put(key, song(song_id=f"SO{number}", artist_id=f"AR{number}"))
+    pipeline.put_day(DAY, line())
+    pipeline.day(DAY)
+    warehouse.cursor().execute("update songs set title = ''")
+    warehouse.commit()
+    assert pipeline.run("check", "--date", DAY).code == 1
+    out = pipeline.done("check", "--results", "--date", DAY).out
+    found = out.partition("\nsongs.required found, for example\n")[2].partition("\n\n")[0]
+    ways = [pasted(each, tmp_path) for each in re.findall(r"^ +(sparkify .*)", found, re.MULTILINE)]
+    assert sorted(ways) == [["trace", f"{key}:1"] for key in keys]
+
+
 def test_a_name_cannot_turn_around_what_follows_it_in_the_log(pipeline: Pipeline) -> None:
-    pipeline.put("song_data/left\u202eout", song())
-    assert r"some=song_data/left\u202eout" in pipeline.done("stage", "songs").log
+    left_out = "song_data/left\u202e\x85\U000e0001out"
+    pipeline.put(left_out, song())
+    assert r"song_data/left\u202e\x85\U000e0001out" in pipeline.done("stage", "songs").log
+    log = pipeline.done("stage", "songs", SPARKIFY_LOG="json").log
+    assert log.replace("\n", "").isprintable()
+    assert left_out in [json.loads(each).get("some") for each in log.splitlines()]
+
+
+def test_a_name_cannot_turn_around_what_follows_it_in_the_quarantines_json(pipeline: Pipeline) -> None:
+    key = "song_data/A/B/C/right\u202eto left.json"
+    pipeline.put(key, song() + "\nbad")
+    pipeline.done("stage", "songs", SPARKIFY_MAX_BAD_RATIO="1")
+    (listed,) = pipeline.done("quarantine", "list", "--format", "json").out.splitlines()
+    assert listed.isprintable()
+    assert json.loads(listed)["source_file"] == key
 
 
 # S3 takes them; no path's segments are so, and the sandbox's S3 keeps its objects by their paths.
 NO_PATHS = {
     "song_data/A/B/C/new\nline.json": True,
     "song_data/A/B/C/carriage\rreturn.json": True,
+    "song_data/A/B/C/a quote's \\n and a new\nline.json": True,
     "song_data/A/B/C/../../../secret.json": False,
     "song_data/A/B/C/../song.json": False,
     "song_data/A/B/C/./song.json": False,
@@ -147,7 +204,7 @@ NO_PATHS = {
 
 
 def test_a_song_is_loaded_whose_files_name_is_no_path_and_left_out_what_is_no_song_file(
-    pipeline: Pipeline, warehouse: Any
+    pipeline: Pipeline, warehouse: Any, tmp_path: Path
 ) -> None:
     pipeline.put("song_data/A/B/C/plain.json", song(song_id="plain"))
     pipeline.put_day(DAY, line())
@@ -176,6 +233,8 @@ def test_a_song_is_loaded_whose_files_name_is_no_path_and_left_out_what_is_no_so
     for key in loaded:
         assert pipeline.done("quarantine", "show", f"{key}:2").out.endswith("\nbad\n")
         assert songs[key] in pipeline.done("trace", "--file", key, "--line", "1").out
+        bad = pipeline.done("trace", "--file", key, "--line", "2").out
+        assert shown_bytes(pipeline, bad, tmp_path).endswith("\nbad\n")
 
 
 def test_a_day_is_staged_beside_files_whose_names_are_no_paths(pipeline: Pipeline, warehouse: Any) -> None:

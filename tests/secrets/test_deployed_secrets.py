@@ -9,8 +9,8 @@ import yaml
 
 from helm.render import EXAMPLES, helm
 from tests.dags.airflow_side import midnight, scheduled, template_context
-from tests.helm.rendering import NAMESPACE, RELEASE, Objects, merged
-from tests.secrets.test_secrets import canary, shown
+from tests.helm.rendering import NAMESPACE, RELEASE, Objects, merged, refusal
+from tests.secrets.test_secrets import canary, shown, smtp
 
 # What Airflow's processes have in their environment; the first must look like keys.
 FERNET = "Q2FuYXJ5OUZlcm5ldDkgaXMgMzIgYnl0ZXMgbG9uZyE="
@@ -24,10 +24,12 @@ AIRFLOW = {
     "AWS_SECRET_ACCESS_KEY": canary("Key"),
     "AWS_SESSION_TOKEN": canary("Token"),
     "SPARKIFY_NOTICE_URL": f"https://hooks.example/{canary('Notice')}",
+    "AIRFLOW_CONN_SPARKIFY_SMTP": smtp(canary("Smtp")),
 }
 PLANTED = [
     FERNET,
-    *map(canary, ("Jwt", "Api", "Connection", "Variable", "Password", "Key", "Token", "Notice", "Database")),
+    *map(canary, ("Jwt", "Api", "Connection", "Variable", "Password", "Key", "Token", "Notice", "Smtp")),
+    canary("Database"),
 ]
 
 
@@ -94,3 +96,23 @@ def test_helm_shows_secrets_in_secrets_alone_and_its_notes_show_none(whole: Path
     assert shown(notes + installed.stderr + rendered.stderr, PLANTED) == set()
     made = {text for text in secret if len(text) >= 16 and text in notes}
     assert made == set()
+
+
+def test_the_chart_takes_nothing_into_a_config_map_that_airflow_says_is_secret(alone: Path) -> None:
+    from airflow.configuration import conf
+
+    secret = {
+        (section, key)
+        for section, key in conf.sensitive_config_values
+        # Options for code: they hold a secret only if one is put there.
+        if not key.endswith("args")
+    }
+    assert ("database", "sql_alchemy_conn") in secret
+    config: dict[str, dict[str, str]] = {}
+    for section, key in sorted(secret | {("smtp", "smtp_password")}):
+        config.setdefault(section, {})[key] = canary("Config")
+    refused = refusal(alone, "eks", {"airflow": {"config": config}})
+    for section, keys in config.items():
+        for key in keys:
+            assert f"at '/airflow/config/{section}/{key}': false schema" in refused
+    assert shown(refused, [canary("Config")]) == set()

@@ -10,10 +10,14 @@ import pytest
 
 from redshift_sandbox import Endpoint
 from sparkify.settings import Settings
-from tests.receiver import receiving
+from tests.receiver import MailServer, receiving, receiving_mail
 from tests.star.conftest import Pipeline
+from tests.worker.aws_api import answering
 from tests.worker.staging import DAY, line, rows, song, staging
+from tests.worker.test_login import WAYS
+from tests.worker.test_notices import Authority
 
+VARIABLES = Settings.variables()
 STEPS = (
     ("connect",),
     ("tables", "create"),
@@ -61,7 +65,20 @@ def test_a_secret_is_found_in_each_form_that_it_may_take() -> None:
 def secrets(sandbox: Endpoint) -> dict[str, str]:
     """What a worker is given and nobody else is to see. Those of the sandbox are as good as canaries."""
     names = ("SPARKIFY_WAREHOUSE_PASSWORD", "AWS_SECRET_ACCESS_KEY")
-    return {name: sandbox.env[name] for name in names} | {"SPARKIFY_NOTICE_URL": canary("Notice")}
+    return {name: sandbox.env[name] for name in names} | {
+        "SPARKIFY_NOTICE_URL": canary("Notice"),
+        "SPARKIFY_NOTICE_SMTP": canary("Smtp"),
+    }
+
+
+def smtp(password: str, port: int = 587) -> str:
+    """The way to a mail server on this machine."""
+    return f"smtp://user:{password}@127.0.0.1:{port}?disable_ssl=true&from_email=sparkify%40example.com"
+
+
+def history(connection: Any) -> str:
+    """All SQL that was run in the test's database."""
+    return str(rows(connection, "select * from sandbox.statements where database = current_database()"))
 
 
 def everything_in(connection: Any) -> str:
@@ -75,15 +92,19 @@ def everything_in(connection: Any) -> str:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_whole_run_leaves_no_secret_anywhere(
-    form: str, pipeline: Pipeline, warehouse: Any, secrets: Mapping[str, str]
+    form: str, pipeline: Pipeline, warehouse: Any, secrets: Mapping[str, str], authority: Authority
 ) -> None:
     pipeline.put_day(DAY, line() + "\nbad\n" + line(itemInSession=2, device="new"))
     pipeline.put("song_data/A/B/C/song.json", song())
-    with receiving() as receiver:
+    server = MailServer(tls="starttls")
+    with receiving() as receiver, receiving_mail(server, authority.served):
         settings = {
             "SPARKIFY_LOG": form,
             "SPARKIFY_MAX_BAD_RATIO": "1",
             "SPARKIFY_NOTICE_URL": f"{receiver.url}/{secrets['SPARKIFY_NOTICE_URL']}",
+            "SPARKIFY_NOTICE_EMAIL": "one@example.com",
+            "SPARKIFY_NOTICE_SMTP": smtp(secrets["SPARKIFY_NOTICE_SMTP"], server.port),
+            "SSL_CERT_FILE": authority.trusted,
         }
         said = []
         for step in STEPS:
@@ -95,20 +116,64 @@ def test_a_whole_run_leaves_no_secret_anywhere(
         )
         late = pipeline.run("freshness", "--as-of", "2030-01-01T00:00", **settings)
         assert (refused.code, late.code) == (1, 1)
-        said += [refused.log, late.out + late.log, *receiver.texts]
+        said += [refused.log, late.out + late.log, *receiver.texts, *map(str, server.messages)]
         assert receiver.texts
-    history = str(rows(warehouse, "select * from sandbox.statements where database = current_database()"))
-    assert "copy staging_events" in history.lower()
-    assert "iam_role" in history.lower()
+        assert server.logins == [["user", secrets["SPARKIFY_NOTICE_SMTP"]]]
+    sql = history(warehouse)
+    assert "copy staging_events" in sql.lower()
+    assert "iam_role" in sql.lower()
     assert not {"access_key_id", "secret_access_key", "credentials", "session_token"} & set(
-        history.lower().replace("'", " ").split()
+        sql.lower().replace("'", " ").split()
     )
     bucket, _ = staging(pipeline)
     listed = pipeline.client.list_objects_v2(Bucket=bucket)["Contents"]
     kept = [pipeline.client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listed]
     assert b"bad\n" in kept
-    left = [*said, history, everything_in(warehouse), *(body.decode("latin-1") for body in kept)]
+    left = [*said, sql, everything_in(warehouse), *(body.decode("latin-1") for body in kept)]
     assert shown("\n".join(left), secrets.values()) == set()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_password_that_aws_gives_is_shown_nowhere(
+    way: str, pipeline: Pipeline, warehouse: Any, sandbox: Endpoint
+) -> None:
+    pipeline.put_day(DAY, line())
+    steps = [("connect",), ("stage", "events", "--date", DAY), ("load", "--date", DAY)]
+    with answering(sandbox) as api:
+        by_iam = {**api.environment, **WAYS[way]}
+        done = [pipeline.done(*step, **by_iam) for step in steps]
+        given, api.password = api.password, canary("Temporary")
+        refused = pipeline.run("load", "--date", DAY, **by_iam)
+    assert refused.code == 64
+    left = [*(each.out + each.log for each in (*done, refused)), history(warehouse), everything_in(warehouse)]
+    assert "copy staging_events" in left[-2].lower()
+    assert shown("\n".join(left), [given, canary("Temporary")]) == set()
+
+
+# What somebody pastes into the wrong setting.
+PASTED = {
+    "a user and a password": f"user:{canary('Pasted')}@host",
+    "a password by its name": f"password={canary('Pasted')}",
+    "a database's URL": f"postgresql://user:{canary('Pasted')}@host/db",
+    "a URL with a password": f"https://user:{canary('Pasted')}@host/path",
+}
+# A webhook's URL may have a password.
+TAKEN = ("SPARKIFY_NOTICE_URL", "a URL with a password")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_secret_that_is_pasted_into_any_setting_is_shown_nowhere(
+    variable: str, pipeline: Pipeline, warehouse: Any
+) -> None:
+    pipeline.put_day(DAY, line())
+    left = []
+    for what, text in PASTED.items():
+        for step in (("stage", "events", "--date", DAY), ("freshness", "--as-of", "2030-01-01T00:00")):
+            ended = pipeline.run(*step, **{variable: text})
+            assert (ended.code == 64) == ((variable, what) != TAKEN), (what, ended.log)
+            left.append(ended.out + ended.log)
+    left += [history(warehouse), everything_in(warehouse)]
+    assert shown("\n".join(left), [canary("Pasted")]) == set()
 
 
 # What is set wrong → the settings, each with a canary in it.
@@ -137,6 +202,13 @@ WRONG: dict[str, dict[str, str]] = {
         "SPARKIFY_NOTICE_SMTP": f"smtp://user:{canary('Smtp')}@mail.example"
     },
     "a port that is a URL": {"SPARKIFY_WAREHOUSE_PORT": f"postgresql://user:{canary('Port')}@host"},
+    "an address with a password": {
+        "SPARKIFY_NOTICE_EMAIL": f"user:{canary('Address')}@mail.example",
+        "SPARKIFY_NOTICE_SMTP": smtp(canary("Smtp")),
+    },
+    "a check among others that is a password": {
+        "SPARKIFY_CHECKS": f"deviations=6, user:{canary('Checks')}, songplays.volume@x"
+    },
 }
 
 
@@ -170,6 +242,10 @@ def test_a_surprise_shows_its_traceback_and_not_the_settings_secrets(
 
     monkeypatch.setattr("sparkify.load.load", surprise)
     with pytest.raises(RuntimeError, match="unforeseen with Settings") as raised:
-        pipeline.run("load", "--date", DAY, SPARKIFY_NOTICE_URL=f"https://x/{canary('Notice')}")
+        pipeline.run(
+            *("load", "--date", DAY),
+            SPARKIFY_NOTICE_URL=f"https://x/{secrets['SPARKIFY_NOTICE_URL']}",
+            SPARKIFY_NOTICE_SMTP=smtp(secrets["SPARKIFY_NOTICE_SMTP"]),
+        )
     assert shown(str(raised.value), secrets.values()) == set()
     assert pipeline.environment["SPARKIFY_WAREHOUSE_HOST"] in str(raised.value)

@@ -525,3 +525,25 @@ def test_the_documentation_has_every_threshold_and_check_of_the_history() -> Non
         assert f"| `{name}` | {value} | {meaning} |" in text
     for path in SQL.glob("history/*.sql"):
         assert f"| `{path.stem}` |" in text
+
+
+def test_a_blocking_check_that_is_lowered_to_a_warning_lets_the_load_pass_and_warns(
+    loaded: Pipeline, warehouse: Any
+) -> None:
+    lowered = {"SPARKIFY_CHECKS": "songplays.grain.severity=warn"}
+    loaded.put_day(DAY, "\n".join([line(), line(level="paid")]))
+    loaded.done("stage", "events", "--date", DAY)
+    plays = "select count(*), count(distinct songplay_id) from songplays"
+    refused = loaded.run("load", "--date", DAY)
+    assert (refused.code, "songplays.grain: 2 offending rows" in refused.log) == (1, True), refused.log
+    assert rows(warehouse, plays) == [[PLAYS, PLAYS]]
+    loaded.done("load", "--date", DAY, **lowered)
+    assert rows(warehouse, plays) == [[2, 1]]
+    checked = loaded.done("check", "--date", DAY, "--run", "lowered", **lowered)
+    assert sorted(each["source_line"] for each in warned(checked)["songplays.grain"]) == [1, 2]
+    assert rows(
+        warehouse,
+        "select severity, offending from check_results"
+        " where run = 'lowered' and check_name = 'songplays.grain'",
+    ) == [["warn", 2]]
+    assert loaded.run("check", "--date", DAY).code == 1

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from sparkify.metrics import Metrics
-from sparkify.report import visible
+from sparkify.report import as_json, visible
 
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
 
@@ -46,8 +46,7 @@ class Log:
         context = {"step": self.step, "day": self.day, "run": self.run}
         event = {name: value for name, value in {**context, **values}.items() if value is not None}
         if self.as_json:
-            record = {"time": now, "level": level, "message": message, **event}
-            line = json.dumps(record, default=str, ensure_ascii=False)
+            line = as_json({"time": now, "level": level, "message": message, **event})
         else:
             pairs = " ".join(f"{name}={_text(value)}" for name, value in event.items())
             # The name of a file or a database's message may hold line breaks, or what a terminal obeys.

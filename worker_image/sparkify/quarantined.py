@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -64,7 +63,7 @@ def list_(args: argparse.Namespace, settings: Settings, log: Log) -> None:
     shown = found[: args.limit]
     if args.format == "json":
         for each in shown:
-            print(json.dumps(asdict(each), ensure_ascii=False))
+            print(report.as_json(asdict(each)))
         return
     columns = ["source", "day", "line", "reason", "bytes", "detail"]
     rows = [

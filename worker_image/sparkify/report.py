@@ -1,6 +1,8 @@
 """Data for standard output: plain tables that people read and other commands cut."""
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Callable, Sequence
 
 # Not printable by themselves, but part of how words and emoji are written.
 _JOINERS = "\u200c\u200d"
@@ -24,7 +26,26 @@ def record(columns: Sequence[str], row: Sequence[object]) -> str:
 
 def visible(text: str) -> str:
     """The text on one line, with escapes for what a terminal would obey or hide."""
-    return "".join(each if each.isprintable() or each in _JOINERS else ascii(each)[1:-1] for each in text)
+    return _escaped(text, lambda each: ascii(each)[1:-1])
+
+
+def as_json(value: object) -> str:
+    """The value as JSON on one line, as visible as that; what JSON does not know is its text."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return _escaped(text, lambda each: json.dumps(each)[1:-1])
+
+
+def word(text: str) -> str:
+    """The text as one word of a command that is pasted into a shell, as visible as that."""
+    if visible(text) == text:
+        return shlex.quote(text)
+    # The quotes of bash and zsh in which such an escape is the character that it names.
+    quoted = text.replace("\\", r"\\").replace("'", r"\'")
+    return "$'" + _escaped(quoted, lambda each: rf"\U{ord(each):08x}") + "'"
+
+
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    return "".join(each if each.isprintable() or each in _JOINERS else escape(each) for each in text)
 
 
 def _cell(value: object) -> str:

@@ -1,7 +1,6 @@
 """`sparkify check --results` and `--history`: what checks found, and where to go from there."""
 
 import json
-import shlex
 from collections.abc import Sequence
 from datetime import date
 
@@ -58,10 +57,10 @@ def of_check(name: str, limit: int, configured: Sequence[checks.Check], settings
 def trace(row: dict[str, object]) -> str | None:
     """The command that leads on from an offending row, where it names a play or a line."""
     if row.get("songplay_id"):
-        return f"sparkify trace {row['songplay_id']}"
+        return f"sparkify trace {report.word(str(row['songplay_id']))}"
     if row.get("source_file") and row.get("source_line"):
         place = f"{row['source_file']}:{row['source_line']}"
-        return f"sparkify trace {shlex.quote(place)}"
+        return f"sparkify trace {report.word(place)}"
     if row.get("source_file"):
-        return f"sparkify trace --file {shlex.quote(str(row['source_file']))}"
+        return f"sparkify trace --file {report.word(str(row['source_file']))}"
     return None

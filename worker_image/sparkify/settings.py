@@ -19,7 +19,8 @@ _AMAZON = (
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")  # those of old accounts included
 _LONGEST_STAGING = 150
-_MAIL_ADDRESS = re.compile(r"[^@,\s]+@[^@,\s]+")
+# Without a colon, as a password has it before it: user:password@host.
+_MAIL_ADDRESS = re.compile(r"[^@,:\s]+@[^@,:\s]+")
 
 _CHECK = re.compile(r"(?:([a-z_]+\.[a-z_]+)\.)?([a-z_]+)=([a-z]+|\d{1,9}(?:\.\d{1,9})?)")
 
@@ -61,11 +62,13 @@ class CheckSetting:
 
 def _checks(text: str) -> tuple[CheckSetting, ...]:
     said = []
-    for each in text.replace(",", " ").split():
+    parts = text.replace(",", " ").split()
+    for place, each in enumerate(parts, start=1):
         match = _CHECK.fullmatch(each)
         if not match:
+            what = f"a part, number {place} of {len(parts)}" if _may_be_secret(text) else repr(each)
             raise ValueError(
-                f"has {each!r}, which is not of the form deviations=6, songplays.volume.deviations=6 or "
+                f"has {what}, which is not of the form deviations=6, songplays.volume.deviations=6 or "
                 "songplays.volume.severity=check"
             )
         check, name, value = match.groups()
@@ -75,11 +78,13 @@ def _checks(text: str) -> tuple[CheckSetting, ...]:
 
 
 def named_value(variable: str, text: str) -> str:
-    """A variable and its value, for a message that it is wrong.
+    """A variable and its value, for a message that it is wrong, unless the value may be a secret."""
+    return variable if _may_be_secret(text) else f"{variable}={text!r}"
 
-    A value that may be the place of a password or of a key is not shown: user:password@host, key=value.
-    """
-    return variable if re.search("[@=]", text) else f"{variable}={text!r}"
+
+def _may_be_secret(text: str) -> bool:
+    """Whether it may be the place of a password or of a key: user:password@host, key=value."""
+    return re.search("[@=]", text) is not None
 
 
 def _location(text: str) -> Location:
@@ -104,6 +109,25 @@ def _text(text: str) -> str:
 def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]{0,64}", text):
         raise ValueError("is not of small letters, digits and hyphens")
+    return text
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+", text):
+        raise ValueError("is not of small letters, digits and hyphens")
+    return text
+
+
+def _database(text: str) -> str:
+    """The log shows the name; a URL or a password in its place has one of these characters."""
+    if re.search(r"[@=/:\s]", text):
+        raise ValueError("is not a name without @, =, /, : and blanks")
+    return text
+
+
+def _user(text: str) -> str:
+    # So are users named that log in by a password from IAM: Redshift API Reference, GetClusterCredentials.
+    _database(re.sub(r"^IAM[AR]?:", "", text))
     return text
 
 
@@ -317,10 +341,10 @@ class Settings:
         "provisioned Redshift cluster that the worker's IAM role logs in to; empty: not by this way",
         "",
     )
-    region: str = _setting("AWS_REGION", _text, "region of the buckets and the warehouse")
+    region: str = _setting("AWS_REGION", _region, "region of the buckets and the warehouse")
     port: int = _setting("SPARKIFY_WAREHOUSE_PORT", _whole(1, 65535), "the warehouse's port", "5439")
-    database: str = _setting("SPARKIFY_WAREHOUSE_DATABASE", _text, "database of the tables", "dev")
-    user: str = _setting("SPARKIFY_WAREHOUSE_USER", _text, "database user, if not by IAM", "awsuser")
+    database: str = _setting("SPARKIFY_WAREHOUSE_DATABASE", _database, "database of the tables", "dev")
+    user: str = _setting("SPARKIFY_WAREHOUSE_USER", _user, "database user, if not by IAM", "awsuser")
     max_bad_ratio: float = _setting(
         "SPARKIFY_MAX_BAD_RATIO", _number(0, 1), "share of bad lines above which a stage fails", "0.01"
     )

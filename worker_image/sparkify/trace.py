@@ -101,7 +101,8 @@ def _file(transaction: Transaction, log: Log, name: str, line: int | None, limit
     if total > len(found[1]):
         log.warning("there are more lines; --limit shows them", lines=total, shown=len(found[1]))
     if line is not None and found[1][0][1] == "quarantined":
-        print(f"\nits bytes: sparkify quarantine show {known['source_file']}:{line}")
+        place = report.word(f"{known['source_file']}:{line}")
+        print(f"\nits bytes: sparkify quarantine show {place}")
     if line is not None and known["source"] == "events" and (songplay_id := found[1][0][2]):
         print(f"\nthe play {songplay_id}")
         _play(transaction, songplay_id)

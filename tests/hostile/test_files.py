@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from sparkify.compressor import Decompressor
-from tests.command import SPARKIFY
+from tests.command import SPARKIFY, end
 from tests.hostile import corpus
 from tests.hostile.odd_s3 import also_holding
 from tests.lines import EVENT
 from tests.star.conftest import Pipeline
 from tests.worker.staging import DAY, FILE, line, raw_lines, rows, song, staging, staging_keys
+from tests.worker.test_stage_failures import Peak
 
 MEMORY = 300 * 2**20
 LONGEST = 4 * 2**20  # what COPY reads
@@ -71,6 +72,25 @@ def test_lines_that_unfold_in_memory_stay_within_its_limit(
     assert peak < MEMORY
     assert rows(warehouse, "select source_line from staging_events order by 1") == [[1], [4]]
     assert raw_lines(pipeline, warehouse) == bad
+
+
+@pytest.mark.parametrize("size", [130_000, 2_000_000])
+def test_lines_that_unfold_in_several_processes_stay_within_the_limit_of_memory(
+    size: int, pipeline: Pipeline
+) -> None:
+    lines = [filled(*SHAPES["small objects"], size)] * (24_000_000 // size)
+    # The line that is too long makes the file large enough for several processes, and is not parsed. So many
+    # bad lines save the wait for COPY.
+    bad = [b"y" * 45_000_000, *[b"x"] * len(lines)]
+    pipeline.put_day(DAY, b"\n".join([*lines, *bad]))
+    process = pipeline.start("stage", "events", "--date", DAY, SPARKIFY_PROCESSES="4")
+    peak = Peak(process.pid)
+    peak.start()
+    ended = end(process)
+    peak.join()
+    assert ended.code == 1
+    assert f"{len(bad)} of {len(lines) + len(bad)} lines are bad" in ended.log
+    assert peak.most < MEMORY
 
 
 def test_short_bad_lines_without_end_stay_within_the_limit_of_memory(pipeline: Pipeline) -> None:

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from tests.hostile import corpus
 from tests.hostile.corpus import Case
+from tests.lines import EVENT, SONG
 from tests.star.conftest import Pipeline
 from tests.worker.staging import DAY, raw_lines, rows
 
@@ -19,23 +22,79 @@ PLAY = (
 )
 
 
+# The columns of staging that have other names than their fields.
+COLUMNS = {
+    "firstName": "first_name",
+    "itemInSession": "item_in_session",
+    "lastName": "last_name",
+    "sessionId": "session_id",
+    "userAgent": "user_agent",
+    "userId": "user_id",
+}
+DOUBLES = ("length", "artist_latitude", "artist_longitude", "duration")
+BLANKS = " \t\r\n\v\f"
+
+
+def staged(connection: Any, table: str, fields: dict[str, Any]) -> dict[int, list[object]]:
+    """Of each row the columns of the fields and what it has of other fields, by its line."""
+    columns = ", ".join(COLUMNS.get(name, name) for name in fields)
+    found = rows(connection, f"select {columns}, json_serialize(rescued_data), source_line from {table}")
+    return {number: [*values, exactly(rescued or "{}")] for *values, rescued, number in found}
+
+
+def said(line: bytes, fields: dict[str, Any]) -> list[object]:
+    """The same of a good line: what Python's own parser makes of it."""
+    values = json.loads(line)
+    others = {name: value for name, value in exactly(line).items() if name not in fields}
+    return [*(column(name, values.get(name)) for name in fields), others]
+
+
+def column(name: str, value: Any) -> object:
+    """What a field's column has for a value."""
+    if value is None:
+        return None
+    if name == "ts":
+        return moment(value)
+    if name in DOUBLES:
+        return float(value)
+    if name == "registration":
+        return int(value)
+    if name == "year":
+        return value or None
+    if name in ("userId", "artist_location"):
+        return str(value) if str(value).strip(BLANKS) else None
+    return value
+
+
+def exactly(text: str | bytes) -> Any:
+    """An object whose numbers keep their digits, and are neither true nor false."""
+    return json.loads(text, parse_float=digits, parse_int=digits)
+
+
+def digits(text: str) -> tuple[str, Decimal]:
+    return ("number", Decimal(text))
+
+
+def moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC).replace(tzinfo=None) + timedelta(milliseconds=milliseconds)
+
+
 def play(line: bytes, number: int) -> list[object]:
     """The row of songplays that a good line is: what Python's own parser makes of it.
 
     A field that may be missing is then null.
     """
-    said = json.loads(line)
+    values = json.loads(line)
     names = (
         *("sessionId", "itemInSession", "song", "artist", "location", "userAgent"),
         *("firstName", "lastName", "gender", "level"),
     )
-    moment = datetime.fromtimestamp(0, UTC).replace(tzinfo=None) + timedelta(milliseconds=said["ts"])
-    length = said.get("length")
+    length = values.get("length")
     return [
-        *(in_bytes(said.get(name)) for name in names),
-        in_bytes(str(said["userId"])),
+        *(in_bytes(values.get(name)) for name in names),
+        in_bytes(str(values["userId"])),
         None if length is None else float(length),
-        moment,
+        moment(values["ts"]),
         number,
     ]
 
@@ -75,8 +134,14 @@ def test_every_line_of_the_corpus_is_played_unchanged_or_kept_with_its_reason(
     assert reasons == {case.name: case.reason for case in bad.values()}
     assert found == [(number, case.reason, lines[number - 1]) for number, case in bad.items()]
 
+    good = [number for number in range(1, len(cases) + 1) if number not in bad]
+    in_staging = staged(warehouse, "staging_events", EVENT)
+    assert sorted(in_staging) == good
+    for number in good:
+        assert in_staging[number] == said(lines[number - 1], EVENT), cases[number - 1].name
+
     plays = loaded(warehouse, f"select {PLAY} from songplays order by source_line")
-    expected = [play(lines[number - 1], number) for number in range(1, len(cases) + 1) if number not in bad]
+    expected = [play(lines[number - 1], number) for number in good]
     for row, wanted in zip(plays, expected, strict=True):
         assert row == wanted, cases[int(str(row[-1])) - 1].name
     assert rows(warehouse, "select lines, loaded, quarantined, blank from staged_files") == [
@@ -106,17 +171,42 @@ def test_every_song_of_the_corpus_is_in_the_star_unchanged_or_kept_with_its_reas
     good = [
         (number, json.loads(lines[number - 1])) for number, case in enumerate(cases, 1) if not case.reason
     ]
+    in_staging = staged(warehouse, "staging_songs", SONG)
+    assert sorted(in_staging) == [number for number, _ in good]
+    for number, _ in good:
+        assert in_staging[number] == said(lines[number - 1], SONG), cases[number - 1].name
+
     songs = loaded(
         warehouse, "select song_id, title, artist_name, duration, year, source_line from songs order by 6"
     )
-    for row, (number, said) in zip(songs, good, strict=True):
-        wanted = [said["song_id"], said["title"], said["artist_name"], float(said["duration"]), said["year"]]
+    for row, (number, song) in zip(songs, good, strict=True):
+        wanted = [song["song_id"], song["title"], song["artist_name"], float(song["duration"]), song["year"]]
         assert row == [*map(in_bytes, wanted), number], cases[number - 1].name
     artists = loaded(
         warehouse,
         "select artist_id, name, location, latitude, longitude, source_line from artists order by 6",
     )
-    for row, (number, said) in zip(artists, good, strict=True):
-        place = [float(said["artist_latitude"]), float(said["artist_longitude"])]
-        texts = [said["artist_id"], said["artist_name"], said["artist_location"]]
+    for row, (number, song) in zip(artists, good, strict=True):
+        place = [float(song["artist_latitude"]), float(song["artist_longitude"])]
+        texts = [song["artist_id"], song["artist_name"], song["artist_location"]]
         assert row == [*map(in_bytes, texts), *place, number], cases[number - 1].name
+
+
+def test_every_character_of_unicode_is_played_unchanged_as_it_is_and_escaped(
+    pipeline: Pipeline, warehouse: Any
+) -> None:
+    texts = [""]
+    for code in chain(range(1, 0xD800), range(0xE000, 0x110000)):
+        if len(texts[-1].encode()) + len(chr(code).encode()) > 1024:
+            texts.append("")
+        texts[-1] += chr(code)
+    lines = [
+        corpus.event({"artist": json.dumps(text)}, song=text, sessionId=number)
+        for number, text in enumerate(texts, 1)
+    ]
+    pipeline.put_day(DAY, b"\n".join(lines))
+    pipeline.done("stage", "events", "--date", DAY)
+    pipeline.done("load", "--date", DAY)
+    plays = loaded(warehouse, "select title, artist_name from songplays order by session_id")
+    for row, text in zip(plays, texts, strict=True):
+        assert row == [text.encode()] * 2

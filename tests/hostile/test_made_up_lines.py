@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.hostile.test_lines import ALL_MAY_BE_BAD, PLAY, kept, loaded, play
+from tests.hostile.test_lines import ALL_MAY_BE_BAD, PLAY, kept, loaded, play, said, staged
 from tests.lines import EVENT
 from tests.star.conftest import Pipeline
-from tests.worker.staging import DAY, MIDNIGHT, rows
+from tests.worker.staging import DAY, MIDNIGHT
 
 EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "3"))
 GOOD, BAD, EITHER = "good", "bad", "either"
@@ -123,15 +123,18 @@ def test_every_made_up_line_is_played_unchanged_or_kept_to_the_byte(
     pipeline.done("stage", "events", "--date", DAY, **ALL_MAY_BE_BAD)
     pipeline.done("load", "--date", DAY)
 
-    staged = dict(rows(warehouse, "select source_line, page from staging_events"))
+    in_staging = staged(warehouse, "staging_events", EVENT)
     bad = {number: raw for number, _, raw in kept(pipeline, warehouse)}
     for number, (line, kind) in enumerate(made, 1):
-        places = [number in staged, number in bad, not line.strip(b" \t\r")]
+        places = [number in in_staging, number in bad, not line.strip(b" \t\r")]
         assert sum(places) == 1, (number, line, places)
         assert kind == EITHER or places[0] == (kind == GOOD), (number, line, kind)
     assert bad == {number: bodies[number - 1] for number in bad}
+    for number, row in in_staging.items():
+        assert row == said(bodies[number - 1], EVENT), bodies[number - 1]
 
     plays = {number: row for *row, number in loaded(warehouse, f"select {PLAY} from songplays")}
-    assert sorted(plays) == sorted(number for number, page in staged.items() if page == "NextSong")
+    page = list(EVENT).index("page")
+    assert sorted(plays) == sorted(number for number, row in in_staging.items() if row[page] == "NextSong")
     for number, row in plays.items():
         assert [*row, number] == play(bodies[number - 1], number), bodies[number - 1]

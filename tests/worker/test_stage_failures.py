@@ -1,5 +1,6 @@
 """What `sparkify stage` does when S3, the warehouse or its own process fails, and with files of any size."""
 
+import json
 import os
 import random
 import re
@@ -8,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -317,11 +319,26 @@ def test_a_process_that_is_killed_may_be_tried_again(pipeline: Pipeline, warehou
 def test_a_large_day_is_written_by_several_processes_in_equal_parts(
     pipeline: Pipeline, warehouse: Any
 ) -> None:
+    written: dict[str, list[Any]] = {}
+
+    class Keeping(Exchange):
+        """Keeps the lines' numbers that a part has, by its URL."""
+
+        def pass_on(self) -> None:
+            path = urlsplit(self.path).path
+            if self.command == "PUT" and "/rows/part-" in path:
+                rows = zstandard.ZstdDecompressor().decompressobj().decompress(self.body).splitlines()
+                written[f"s3:/{path}"] = [json.loads(row)[-3] for row in rows]
+            super().pass_on()
+
     bulk = " " * 20_000  # white space in the JSON: a large file in few lines
     lines = [line(sessionId=number).replace(", ", "," + bulk, 1) for number in range(1, 4001)]
     lines[1999] = "bad" + bulk
     pipeline.put_day(DAY, "\n".join(lines))
-    ended = pipeline.run(*EVENTS, SPARKIFY_PROCESSES="2", SPARKIFY_SLICES="4")
+    with s3_proxy(pipeline.environment["AWS_ENDPOINT_URL_S3"], Keeping) as proxy:
+        ended = pipeline.run(
+            *EVENTS, SPARKIFY_PROCESSES="2", SPARKIFY_SLICES="4", AWS_ENDPOINT_URL_S3=proxy.endpoint
+        )
     assert ended.code == 0, ended.log
     assert "lines=4000 loaded=3999 quarantined=1 parts=4" in ended.log
     assert rows(
@@ -330,6 +347,13 @@ def test_a_large_day_is_written_by_several_processes_in_equal_parts(
         "sum(case when source_line = session_id then 0 else 1 end) from staging_events",
     ) == [[3999, 3999, 1, 4000, 0]]
     assert [row[:2] for row in quarantine(warehouse)] == [[2000, "json"]]
+    ranges = rows(warehouse, "select source_file, first_line, last_line, part from staged_parts")
+    assert {(file, part) for file, _, _, part in ranges} == {(FILE, part) for part in written}
+    assert len(written) == 4
+    travelled = {number: part for part, numbers in written.items() for number in numbers}
+    assert len(travelled) == 3999
+    for number, part in travelled.items():
+        assert [part] == [named for _, first, last, named in ranges if first <= number <= last], number
     alone = pipeline.run(*EVENTS, SPARKIFY_PROCESSES="1")
     assert alone.code == 0
     query = "select source_line, content_hash from staging_events order by 1"

@@ -39,9 +39,9 @@ _READ_AT_ONCE = 64
 
 # Blocks that wait for each press, so that a pause of the stream does not stop it.
 _WAITING = 2
-# A block is about one buffer of the stream; one of this size has a very long line, whose JSON may take up
-# many times its size: one press at a time is enough of that.
-_LONG = 2 * 1024 * 1024
+# A line's JSON may take up forty times its size while it is looked at: of lines beyond this many bytes, one
+# press at a time is enough.
+_LONG = 128 * 1024
 
 _ABORT_SECONDS = 3
 
@@ -164,7 +164,7 @@ class Compaction:
     async def _feed(
         self, files: Sequence[SourceFile], slots: Sequence[_Slot], part_size: float, parts: int
     ) -> None:
-        """Hand each block to the slot that had least, but long ones to the first.
+        """Hand each block to the slot that had least, but those with long lines to the first.
 
         A slot's parts but the last have `part_size` source bytes.
         """
@@ -183,9 +183,9 @@ class Compaction:
                         file.lines += 1
                         file.quarantined += 1
                     continue
-                size = len(block.data)
-                slot = slots[0] if size >= _LONG else min(slots, key=lambda slot: slot.fed)
-                slot.fed += size
+                long_lines = block.has_line_beyond(_LONG)
+                slot = slots[0] if long_lines else min(slots, key=lambda slot: slot.fed)
+                slot.fed += len(block.data)
                 end = slot.fed >= part_size * (slot.ended + 1) and slot.ended < parts - 1
                 slot.ended += end
                 file.unfinished += 1

@@ -29,6 +29,16 @@ class Block:
         first = bytes(map(itemgetter(0), BytesIO(data)))
         return cls(data, len(first), first.count(b"{") == len(first))
 
+    def has_line_beyond(self, size: int) -> bool:
+        """Whether a line has more than `size` bytes, its end included; most lines' ends are not looked at."""
+        start = 0
+        while len(self.data) - start > size:
+            end = self.data.rfind(b"\n", start, start + size) + 1
+            if not end:
+                return True
+            start = end
+        return False
+
 
 @dataclass(frozen=True)
 class Piece:

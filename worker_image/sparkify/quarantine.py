@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 import msgspec
 
@@ -54,12 +55,11 @@ class Quarantine:
                 self._raw = self._open_raw()
             url = self._bucket.location.url(self._raw.key)
             index = []
-            raw = bytearray()
+            offset = self._raw.size
             for bad in lines:
-                offset = self._raw.size + len(raw)
-                raw += bad.raw + b"\n"
                 index.append(self._entry(file, bad.line, bad.problem, url, offset, len(bad.raw)))
-            await self._raw.write(bytes(raw))
+                offset += len(bad.raw) + 1
+            await self._raw.write(b"".join(chain.from_iterable((bad.raw, b"\n") for bad in lines)))
             await self._write_index(index)
 
     def open_long(self, file: str, line: int) -> "LongLine":

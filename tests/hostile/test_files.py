@@ -187,7 +187,7 @@ def test_a_check_leads_to_a_file_by_a_command_that_can_be_pasted_whatever_its_na
     warehouse.commit()
     assert pipeline.run("check", "--date", DAY).code == 1
     out = pipeline.done("check", "--results", "--date", DAY).out
-    found = out.partition("\nsongs.required found, for example\n")[2].partition("\n\n")[0]
+    found = out.partition("\nsongs.required found in check, for example\n")[2].partition("\n\n")[0]
     ways = [pasted(each, tmp_path) for each in re.findall(r"^ +(sparkify .*)", found, re.MULTILINE)]
     assert sorted(ways) == [["trace", f"{key}:1"] for key in keys]
 
@@ -267,12 +267,13 @@ def test_a_day_is_staged_beside_files_whose_names_are_no_paths(pipeline: Pipelin
 
 
 ODD = "song_data/A/B/C/new\nline.json"
+READ = f"get bytes=0-{len(song()) - 1} {ODD}"
 REFUSALS = {
     # The first listing is obstore's, which cannot go on.
     "list": (("list song_data/", 2), 403, "AccessDenied", 64, "may not list it: 403 (AccessDenied: "),
-    "read": ((f"get {ODD}", 1), 403, "AccessDenied", 64, "may not read it: 403 (AccessDenied: "),
-    "gone": ((f"get {ODD}", 1), 404, "NoSuchKey", 0, "beginning again"),
-    "another": ((f"get {ODD}", 1), 412, "PreconditionFailed", 0, "beginning again"),
+    "read": ((READ, 1), 403, "AccessDenied", 64, "may not read it: 403 (AccessDenied: "),
+    "gone": ((READ, 1), 404, "NoSuchKey", 0, "beginning again"),
+    "another": ((READ, 1), 412, "PreconditionFailed", 0, "beginning again"),
 }
 
 

@@ -91,6 +91,7 @@ def test_what_departs_is_replaced_with_its_file(pipeline: Pipeline, warehouse: A
 # What a departure is → the keys of the contract that it is about, the lines, what is in the column.
 FIELDS = {
     "unknown": ("device", "unknown", line(device="radio"), '"radio"', "session_id", 139),
+    "unknown by name": ("device", "unknown", line(device="radio"), '"radio"', "session_id", 139),
     "missing": ("level", "required", line(page="Home", level=...), None, "level", None),
     "wrong_type": ("gender", "type", line(gender=["F"]), '["F"]', "gender", None),
     "too_long": ("status", "size", line(status=2**31), "2147483648", "status", None),
@@ -102,7 +103,9 @@ FIELDS = {
 
 def keys(case: str, action: str) -> dict[str, str]:
     field, reason, *_ = FIELDS[case]
-    if reason == "unknown":
+    if case == "unknown":
+        return {"unknown": f'action = "{action}"'}
+    if case == "unknown by name":
         return {"unknown": f'action = "quarantine"\nnamed = {{ device = "{action}" }}'}
     key = {"required": "missing", "type": "wrong_type", "size": "too_long"}[reason]
     return {field: f'{key} = "{action}"'}

@@ -91,6 +91,11 @@ class Exchange(BaseHTTPRequestHandler):
         # Below the source bucket, or the case's own folder of the staging bucket.
         return f"{what} {_VERSION.sub('*', re.sub('^[^/]*/?case-[0-9]+/', 'staging/', unquote(place)))}"
 
+    def pass_on_after(self, happens: Callable[[], object]) -> None:
+        """Have something happen right before the request is served."""
+        happens()
+        self.pass_on()
+
     def forward(self) -> tuple[http.client.HTTPResponse, bytes]:
         """What S3 answers."""
         behind = http.client.HTTPConnection(str(self.server.behind.hostname), self.server.behind.port)

@@ -89,6 +89,11 @@ class Case:
     ends: list[int] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
+    def repeat(self, attempt: Callable[[], int]) -> None:
+        """Make the attempts that Airflow makes by the exit code."""
+        while self.ends[-1] in AGAIN and len(self.ends) < ATTEMPTS:
+            self.ends.append(attempt())
+
     def row(self) -> tuple[object, ...]:
         outcome = "; ".join(self.wrong) or "same"
         return self.step, self.fault, self.number, self.place, self.ends[0], len(self.ends), outcome
@@ -113,8 +118,7 @@ def repeated(ground: Ground, case: Case, database: str, before: Before, first: C
     """The step's first attempt and those after it, while somebody reads."""
     with ground.reader(database) as reader:
         case.ends.append(first())
-        while case.ends[-1] in AGAIN and len(case.ends) < ATTEMPTS:
-            case.ends.append(ground.run(STEPS[case.step], database)[0])
+        case.repeat(lambda: ground.run(STEPS[case.step], database)[0])
         if case.ends[-1] in (1, 64):  # a person removed the cause
             case.ends.append(ground.run(STEPS[case.step], database)[0])
     if case.ends[-1] != 0:
@@ -191,14 +195,13 @@ def at_request(ground: Ground, step: str, name: str, number: int) -> Case:
 def moving(ground: Ground, key: str, name: str) -> Callable[[Exchange], None]:
     """The step's file changes, or goes, right before a request is served."""
 
-    def move(exchange: Exchange) -> None:
+    def move() -> None:
         if name == GONE:
             ground.remove(key)
         else:
             ground.client.put_object(Bucket=SOURCE, Key=key, Body=CHANGED[key])
-        exchange.pass_on()
 
-    return move
+    return lambda exchange: exchange.pass_on_after(move)
 
 
 @pytest.mark.parametrize(("step", "name"), pairs(list(STEPS), STATEMENT_FAULTS))

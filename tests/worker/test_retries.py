@@ -26,6 +26,11 @@ LOAD = ("load", "--date", DAY)
 CHECK = ("check", "--date", DAY)
 
 
+def step_of(command: tuple[str, ...]) -> str:
+    """The step's name in the log and in the connection's, without its day."""
+    return "_".join(command[: command.index("--date")] if "--date" in command else command)
+
+
 # SQLSTATE, message, the exit code when it is met once, and what the log says.
 ERRORS = [
     ("40001", "could not serialize access", 0, "could not serialize access (40001)"),
@@ -194,7 +199,7 @@ def test_the_ledger_is_asked_under_the_lock(
     pipeline.put_day(DAY, line() + "\n")
     if command is LOAD:
         pipeline.done(*EVENTS)
-    step = command[0] if command is LOAD else "_".join(command[:2])
+    step = step_of(command)
     fault(warehouse, action="lose_commit", application=f"sparkify {step}")
     pipeline.done(*command)
     sent = rows(
@@ -228,7 +233,7 @@ def test_beside_a_pod_that_was_thought_dead_another_fails_cleanly_and_the_first_
         pipeline.done(*EVENTS)
     if command is CHECK:
         pipeline.done(*LOAD)
-    step = "_".join(command[: command.index("--date")] if "--date" in command else command)
+    step = step_of(command)
     fault(warehouse, action="delay", seconds=3, match=first)
     dead = pipeline.start(*command)
     wait_for(lambda: logged(warehouse, lock, f"sparkify {step}"), dead)

@@ -148,13 +148,17 @@ def bound(transaction: Transaction, chosen: Sequence[Check], day: date | None) -
 
 
 def demand(
-    transaction: Transaction, log: Log, chosen: Sequence[Check], values: Mapping[str, object]
-) -> list[Result]:
-    """Run checks as `run`, and raise Blocked if one that is blocking found something."""
+    transaction: Transaction,
+    log: Log,
+    chosen: Sequence[Check],
+    values: Mapping[str, object],
+    day: date | None,
+) -> None:
+    """Run checks as `run`; raise Blocked if one that is blocking found something, else keep the results."""
     results = run(transaction, log, chosen, values)
     if any(result.failed for result in results):
         raise Blocked(results)
-    return results
+    keep(transaction, results, log, day)
 
 
 def run(

@@ -19,6 +19,7 @@ def of_day(day: date, settings: Settings, log: Log) -> None:
     """
     query = statement(settings.sql, "ledger/check_results/select")
     columns, rows = warehouse.read(settings, log, lambda transaction: transaction.select(query, day=day))
+    # Songs have no day: their stage's results are there whatever the day.
     if {row[columns.index("step")] for row in rows} <= {"stage_songs"}:
         raise NothingToDo(f"no check was run for {day}")
     sample = columns.index("sample")

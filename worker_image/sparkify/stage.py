@@ -350,8 +350,7 @@ class _Stage:
         transaction.execute("ledger/staging_versions/delete", **parameters)
         transaction.execute("ledger/staging_versions/insert", **parameters)
         values = checks.bound(transaction, self._checks, self._source.day)
-        results = checks.demand(transaction, self._log, self._checks, values)
-        checks.keep(transaction, results, self._log, self._source.day)
+        checks.demand(transaction, self._log, self._checks, values, self._source.day)
         after = self._quarantined(transaction)
         return before - after, after
 
